@@ -1,0 +1,41 @@
+//! Names the commit that `--version` prints, and the entry point that the linker sets.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-env=RINIT_COMMIT={}", commit());
+    let entry = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64" | "aarch64") => "rinit_start",
+        _ => return,
+    };
+    println!("cargo:rustc-link-arg-bin=rinit=-Wl,-e,{entry}");
+}
+
+/// The first seven digits of the commit: of the packaged crate's (cargo leaves a note in it), or of the git
+/// tree this is. Zeros from a tree with neither: dockerd wants to read some commit (moby, parseInitVersion).
+fn commit() -> String {
+    packaged().or_else(checked_out).unwrap_or_else(|| "0000000".into())
+}
+
+fn packaged() -> Option<String> {
+    let note = fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    digits(note.split("\"sha1\":").nth(1)?.split('"').nth(1)?)
+}
+
+fn checked_out() -> Option<String> {
+    // Only where this very folder is the tree: an unpacked source inside another project's repository is not
+    // that project's commit.
+    fs::metadata(".git").ok()?;
+    println!("cargo:rerun-if-changed=.git/HEAD");
+    println!("cargo:rerun-if-changed=.git/refs");
+    let git = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    digits(std::str::from_utf8(&git.stdout).ok()?)
+}
+
+fn digits(hash: &str) -> Option<String> {
+    let start = hash.trim().get(..7)?;
+    start.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| start.into())
+}

@@ -1,0 +1,3 @@
+module screenshot
+
+go 1.19

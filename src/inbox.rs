@@ -1,0 +1,86 @@
+//! The one place where rinit waits: the next signal, that a child changed, or that the time is over.
+
+use std::time::{Duration, Instant};
+
+use log::warn;
+use nix::errno::Errno;
+
+use crate::sys::signal::{self, Arrived, Signal, SignalSet};
+
+/// What rinit is woken for.
+pub enum Event {
+    /// Some child changed state, or may have: one SIGCHLD can stand for many.
+    Child,
+    /// A signal arrived.
+    Signal(Arrived),
+    /// The deadline has passed.
+    Deadline,
+    /// Waiting for signals does not work; only children can be waited for.
+    Deaf,
+}
+
+/// The kernel hands out the lowest-numbered pending signal first, so an endless supply of one would keep the
+/// others waiting for ever: SIGCHLD (17) those above it, and those below it SIGCHLD. After this many of one
+/// kind in a row the other kind is looked for.
+const IN_A_ROW: u32 = 32;
+
+/// Failures of the wait in a row, after which it is taken not to work.
+const GIVE_UP: u32 = 8;
+
+/// Where signals arrive. All of them are blocked, so that each waits here to be taken.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    children: u32,
+    signals: u32,
+    failures: u32,
+}
+
+impl Inbox {
+    /// Waits for the next event. `more_children`: the last round of reaping left off early, so a signal is only
+    /// looked for, and then the reaping goes on.
+    pub fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
+        if more_children || self.children >= IN_A_ROW {
+            self.children = 0;
+            if let Ok(arrived) = signal::wait(SignalSet::ALL.without(Signal::CHLD), Some(Duration::ZERO)) {
+                return self.arrived(arrived);
+            }
+            if more_children {
+                return Event::Child;
+            }
+        }
+        if self.signals >= IN_A_ROW {
+            self.signals = 0;
+            return Event::Child;
+        }
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match signal::wait(SignalSet::ALL, left) {
+                Ok(arrived) => return self.arrived(arrived),
+                Err(Errno::EAGAIN) if left.is_some_and(|left| left.is_zero()) => return Event::Deadline,
+                // EAGAIN, EINTR: the time is over, or a stop and a continue came in between, signal(7). Neither
+                // can go on without end; anything that does is a wait that does not work.
+                Err(_) if self.failures < GIVE_UP => self.failures += 1,
+                Err(errno) => {
+                    if self.failures == GIVE_UP {
+                        self.failures += 1;
+                        warn!("cannot wait for signals: {}; forwarding stands still", errno.desc());
+                    }
+                    return Event::Deaf;
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, arrived: Arrived) -> Event {
+        self.failures = 0;
+        if arrived.signal == Signal::CHLD {
+            self.signals = 0;
+            self.children += 1;
+            Event::Child
+        } else {
+            self.children = 0;
+            self.signals += 1;
+            Event::Signal(arrived)
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Starting the command: what happens in the child between the clone and the exec.
+//!
+//! The command sees what it would see without rinit: the mask and the dispositions that rinit inherited, the
+//! same descriptors, directory and environment. Two differences are meant: a process group of its own, and the
+//! pid in the variables that tell a service whom they are for.
+
+use std::ffi::{CStr, CString, c_char};
+use std::os::unix::ffi::OsStrExt;
+
+use libc::pid_t;
+use log::error;
+use nix::errno::Errno;
+
+use crate::error::{self, EXIT_FAILURE};
+use crate::printable::Printable;
+use crate::sys::process;
+use crate::sys::signal::{self, Disposition, Signal, SignalSet};
+use crate::terminal::Terminal;
+
+/// What the command inherits through rinit, though rinit itself runs with something else.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited {
+    /// The signal mask.
+    pub mask: SignalSet,
+    /// Whether SIGCHLD was ignored.
+    pub child: Disposition,
+}
+
+/// The shell that runs a script without `#!`: execvp(3).
+const SHELL: &CStr = c"/bin/sh";
+
+/// Where commands are looked for without PATH: execvp(3), as glibc has it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Starts the command as a child in a process group of its own, in the terminal's foreground where that is
+/// rinit's to give.
+///
+/// # Errors
+/// The exit code to leave with; why is logged.
+pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&Terminal>) -> Result<pid_t, u8> {
+    let Some(&name) = command.first() else { return Err(EXIT_FAILURE) };
+    let program = Program::new(name, command);
+    let mut environment = Environment::new();
+    let foreground = terminal.filter(|terminal| terminal.is_ours());
+    let mut has_run = false;
+    let mut failed = None;
+    let mut child = || {
+        has_run = true;
+        // Before the exec and, as rinit stands still meanwhile, before any signal can be forwarded to it.
+        let _ = nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0));
+        if let Some(terminal) = foreground {
+            // Still with SIGTTOU blocked: the new group is a background one until this.
+            terminal.give_to(process::own_pid());
+            signal::note_stop();
+        }
+        environment.name_own_pid();
+        if inherited.child == Disposition::Ignore {
+            let _ = signal::set_disposition(Signal::CHLD, Disposition::Ignore);
+        }
+        signal::set_mask(inherited.mask);
+        let errno = program.execute(environment.pointers());
+        // A message to a closed pipe must not kill the child by SIGPIPE: its exit code is the answer.
+        signal::set_mask(SignalSet::ALL);
+        error!("cannot run '{}': {}", Printable::bytes(name.to_bytes()), errno.desc());
+        let code = error::exit_code_of_exec(errno);
+        failed = Some(code);
+        code
+    };
+    // SAFETY: what the closure changes is its own, or `has_run` and `failed`, which are meant to be seen here.
+    // Nothing in it unwinds: the crate aborts on panic.
+    let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(refused)?;
+    if let Some(code) = failed {
+        // Nobody else waits, and rinit leaves now.
+        let _ = crate::sys::wait::next(crate::sys::wait::Patience::Block);
+        return Err(code);
+    }
+    if !has_run {
+        // An emulator (qemu-user) makes a fork of it: rinit did not stand still, and the child may not have got
+        // as far as its own setpgid. After its exec this is refused, and not needed.
+        let child = nix::unistd::Pid::from_raw(pid);
+        let _ = nix::unistd::setpgid(child, child);
+    }
+    if signal::stop_was_noted() {
+        // The user's Ctrl-Z came before the exec. Stopped there, the child would have held rinit with it.
+        let _ = signal::send(-pid, Some(Signal::TSTP));
+    }
+    Ok(pid)
+}
+
+/// The kernel started no process.
+fn refused(errno: Errno) -> u8 {
+    let hint = match errno {
+        Errno::EAGAIN => "; a limit on processes is reached (--pids-limit, ulimit -u)",
+        Errno::ENOMEM => "; memory is short, or the PID namespace has lost its init",
+        _ => "",
+    };
+    error!("cannot start a process: {}{hint}", errno.desc());
+    EXIT_FAILURE
+}
+
+/// The command as execve(2) takes it, all made before the clone: the child allocates nothing.
+struct Program {
+    /// The files to try, in order.
+    files: Vec<CString>,
+    /// The arguments, null-terminated.
+    arguments: Vec<*const c_char>,
+    /// The same for a script that the shell has to run: the shell, the file (put in when known), the rest.
+    script: Vec<*const c_char>,
+}
+
+impl Program {
+    fn new(name: &CStr, command: &[&'static CStr]) -> Self {
+        let rest = command.get(1..).unwrap_or_default();
+        let pointers = |first: &[*const c_char]| {
+            let rest = rest.iter().map(|argument| argument.as_ptr());
+            first.iter().copied().chain(rest).chain([std::ptr::null()]).collect()
+        };
+        Self {
+            files: candidates(name, std::env::var_os("PATH").as_ref().map(|path| path.as_bytes())),
+            arguments: pointers(&[name.as_ptr()]),
+            script: pointers(&[SHELL.as_ptr(), std::ptr::null()]),
+        }
+    }
+
+    /// Becomes the command, or tells why not: execvp(3).
+    fn execute(&self, environment: *const *const c_char) -> Errno {
+        // Nothing to try is a name that cannot be there, such as an empty one.
+        let mut answer = Errno::ENOENT;
+        for file in &self.files {
+            match execve(file, &self.arguments, environment) {
+                // Found, but not to be run. Another directory may have one that can.
+                Errno::EACCES => answer = Errno::EACCES,
+                Errno::ENOEXEC => return self.execute_by_shell(file, environment),
+                missing @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
+                    if answer != Errno::EACCES {
+                        answer = missing;
+                    }
+                }
+                errno => return errno,
+            }
+        }
+        answer
+    }
+
+    /// A script without `#!` is the shell's; a program for another machine is nobody's.
+    fn execute_by_shell(&self, file: &CStr, environment: *const *const c_char) -> Errno {
+        if is_binary(file) {
+            return Errno::ENOEXEC;
+        }
+        // The one allocation in the child, on its rarest path. It has rinit's memory to itself meanwhile.
+        let mut arguments = self.script.clone();
+        if let Some(script) = arguments.get_mut(1) {
+            *script = file.as_ptr();
+        }
+        execve(SHELL, &arguments, environment);
+        Errno::ENOEXEC
+    }
+}
+
+fn execve(file: &CStr, arguments: &[*const c_char], environment: *const *const c_char) -> Errno {
+    // SAFETY: C strings, in null-terminated lists, that live as long as rinit. It returns only on failure.
+    unsafe { libc::execve(file.as_ptr(), arguments.as_ptr(), environment) };
+    Errno::last()
+}
+
+/// The files that a name can mean: itself where it has a slash, else one in each directory of PATH, of which an
+/// empty one is the working directory.
+fn candidates(name: &CStr, path: Option<&[u8]>) -> Vec<CString> {
+    let name = name.to_bytes();
+    if name.is_empty() {
+        return Vec::new();
+    }
+    if name.contains(&b'/') {
+        return CString::new(name).into_iter().collect();
+    }
+    let in_directory = |directory: &[u8]| {
+        let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+        CString::new([directory, slash, name].concat()).ok()
+    };
+    path.unwrap_or(DEFAULT_PATH.as_bytes()).split(|byte| *byte == b':').filter_map(in_directory).collect()
+}
+
+/// Whether a file that the kernel cannot execute is no text either: a NUL before its first line's end, as bash
+/// has it. What cannot be read cannot be told; the shell could not read it either.
+fn is_binary(file: &CStr) -> bool {
+    let mut start = [0; 256];
+    let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
+    let read = nix::fcntl::open(file, flags, nix::sys::stat::Mode::empty())
+        .and_then(|opened| nix::unistd::read(&opened, &mut start));
+    let start = start.get(..read.unwrap_or(0)).unwrap_or_default();
+    start.iter().take_while(|byte| **byte != b'\n').any(|byte| *byte == 0)
+}
+
+/// The environment for the command: rinit's own, but that a pid in it that is rinit's becomes the command's.
+/// sd_listen_fds(3) and sd_watchdog_enabled(3) have a service ignore what is meant for another process.
+struct Environment {
+    /// Where something is to be changed: the pointers, null-terminated.
+    changed: Option<Vec<*const c_char>>,
+    /// The variables that name the pid: their place among the pointers, and their text.
+    own: Vec<(usize, Vec<u8>)>,
+}
+
+/// Variables that hold the pid of the process they are meant for.
+const PID_VARIABLES: [&[u8]; 2] = [b"LISTEN_PID=", b"WATCHDOG_PID="];
+
+/// Names that same process by the inode of its pidfd, which is not the command's. Without it the pid counts.
+const PIDFD_VARIABLE: &[u8] = b"LISTEN_PIDFDID=";
+
+/// Room for a pid's digits and the terminating NUL.
+const PID_ROOM: usize = 12;
+
+impl Environment {
+    fn new() -> Self {
+        let mut pointers: Vec<*const c_char> = Vec::new();
+        let mut own = Vec::new();
+        let named_pid = |entry: &'static CStr| {
+            PID_VARIABLES.into_iter().find_map(|name| Some((name, entry.to_bytes().strip_prefix(name)?)))
+        };
+        let is_own = |pid: &[u8]| pid == decimal(process::own_pid().unsigned_abs(), &mut [0; PID_ROOM]);
+        if !entries().filter_map(named_pid).any(|(_, pid)| is_own(pid)) {
+            return Self { changed: None, own };
+        }
+        for entry in entries() {
+            if entry.to_bytes().starts_with(PIDFD_VARIABLE) {
+                continue;
+            }
+            if let Some((name, pid)) = named_pid(entry)
+                && is_own(pid)
+            {
+                let mut text = Vec::with_capacity(name.len() + PID_ROOM);
+                text.extend_from_slice(name);
+                own.push((pointers.len(), text));
+            }
+            pointers.push(entry.as_ptr());
+        }
+        pointers.push(std::ptr::null());
+        Self { changed: Some(pointers), own }
+    }
+
+    /// Run in the child: puts its pid in.
+    fn name_own_pid(&mut self) {
+        let Some(pointers) = &mut self.changed else { return };
+        let pid = process::own_pid();
+        for (place, text) in &mut self.own {
+            let mut digits = [0; PID_ROOM];
+            text.extend_from_slice(decimal(pid.unsigned_abs(), &mut digits));
+            text.push(0);
+            if let Some(pointer) = pointers.get_mut(*place) {
+                *pointer = text.as_ptr().cast();
+            }
+        }
+    }
+
+    fn pointers(&self) -> *const *const c_char {
+        self.changed.as_ref().map_or_else(process::environment, |pointers| pointers.as_ptr())
+    }
+}
+
+/// The entries of the environment, whole: `NAME=value`.
+fn entries() -> impl Iterator<Item = &'static CStr> {
+    let mut next = process::environment();
+    std::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: environ is a null-terminated list of C strings that nothing in rinit changes, environ(7).
+        unsafe {
+            let entry = *next;
+            if entry.is_null() {
+                return None;
+            }
+            next = next.add(1);
+            Some(CStr::from_ptr(entry))
+        }
+    })
+}
+
+/// A number in digits, without an allocation.
+fn decimal(mut number: u32, room: &mut [u8; PID_ROOM]) -> &[u8] {
+    let mut length = 0;
+    for place in room.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+        length += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(PID_ROOM - length..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidates_of(name: &str, path: Option<&str>) -> Vec<String> {
+        let name = CString::new(name).unwrap();
+        let found = candidates(&name, path.map(str::as_bytes));
+        found.into_iter().map(|file| file.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_name_without_a_slash_is_looked_for_in_path() {
+        assert_eq!(candidates_of("ls", Some("/a::b")), ["/a/ls", "ls", "b/ls"]);
+        assert_eq!(candidates_of("ls", None), ["/bin/ls", "/usr/bin/ls"]);
+        assert_eq!(candidates_of("./ls", Some("/a")), ["./ls"]);
+        assert!(candidates_of("", Some("/a")).is_empty());
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        for number in [0, 7, 10, 4_194_304, u32::MAX] {
+            assert_eq!(decimal(number, &mut [0; PID_ROOM]), number.to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The heap, in place of the C library's: some pages of the binary's own first, and the kernel's when they are used
+//! up.
+//!
+//! The C library's allocator prepares itself before main, in every container, whether it is needed or not: four
+//! system calls (getrandom, three times brk), pages that stay dirty and, on glibc, 35 KiB of code. rinit allocates
+//! some hundred bytes in a usual life. malloc(3) calls this interposition; `main.rs` has the symbols.
+
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull, null_mut};
+
+/// Every block is aligned to this, as malloc(3) promises for any object; before it lies its header.
+const ALIGN: usize = 16;
+
+/// Room for the header in front of a block.
+const HEADER: usize = ALIGN;
+
+/// The smallest block's size with its header, as a power of two, and the largest that comes from a chunk.
+const SMALLEST: u32 = 5;
+const LARGEST: u32 = 15;
+
+/// Sizes between them: one free list each.
+const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
+
+/// The first chunk. It is part of the binary's zeroed memory: pages that are never used do not exist.
+const FIRST_CHUNK: usize = 8 * 1024;
+
+/// What is asked of the kernel when a chunk is used up.
+const CHUNK: usize = 256 * 1024;
+
+/// The header of a block that was moved up to be aligned more strictly: how far, with this bit. Sizes are even.
+const MOVED: usize = 1;
+
+/// Blocks by powers of two. A freed one waits in its size's list to be used again; a large one is the kernel's own
+/// mapping and goes back to it. So memory stays as flat as what is in use.
+///
+/// For one thread: the process has no other, and the child that shares its memory runs while it stands still.
+#[repr(C)]
+pub struct Heap {
+    state: UnsafeCell<State>,
+    first: UnsafeCell<Chunk<FIRST_CHUNK>>,
+}
+
+#[repr(align(16))]
+struct Chunk<const SIZE: usize>([u8; SIZE]);
+
+struct State {
+    /// The freed blocks of each size: each holds the address of the next in its first word.
+    free: [*mut u8; CLASSES],
+    /// What is left of the newest chunk.
+    next: *mut u8,
+    left: usize,
+    is_started: bool,
+}
+
+// SAFETY: see above: one thread.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// A heap with nothing handed out.
+    #[allow(clippy::new_without_default, reason = "a static needs a const fn")]
+    pub const fn new() -> Self {
+        let state = State { free: [null_mut(); CLASSES], next: null_mut(), left: 0, is_started: false };
+        Self { state: UnsafeCell::new(state), first: UnsafeCell::new(Chunk([0; FIRST_CHUNK])) }
+    }
+
+    /// A block of at least `size` bytes; null where memory is short.
+    ///
+    /// # Safety
+    /// One thread at a time.
+    pub unsafe fn allocate(&self, size: usize) -> *mut u8 {
+        let Some(whole) = size.checked_add(HEADER) else { return null_mut() };
+        let power = whole.max(1 << SMALLEST).checked_next_power_of_two().map_or(u32::MAX, usize::trailing_zeros);
+        // SAFETY: the caller's promise; nothing below calls back.
+        let state = unsafe { &mut *self.state.get() };
+        let block = if power > LARGEST {
+            map(whole)
+        } else {
+            let whole = 1 << power;
+            let list = state.free.get_mut((power - SMALLEST) as usize);
+            match list {
+                Some(first) if !first.is_null() => {
+                    let block = *first;
+                    // SAFETY: a freed block holds the next one's address.
+                    *first = unsafe { block.cast::<*mut u8>().read() };
+                    return block;
+                }
+                _ => self.cut(state, whole).map(|start| (start, whole)),
+            }
+        };
+        let Some((start, whole)) = block else { return null_mut() };
+        // SAFETY: the block begins with room for its header, aligned for it.
+        unsafe {
+            start.as_ptr().cast::<usize>().write(whole);
+            start.as_ptr().add(HEADER)
+        }
+    }
+
+    /// A block whose address is a multiple of `align`, a power of two.
+    ///
+    /// # Safety
+    /// One thread at a time.
+    pub unsafe fn allocate_aligned(&self, align: usize, size: usize) -> *mut u8 {
+        if align <= ALIGN {
+            // SAFETY: the caller's promise.
+            return unsafe { self.allocate(size) };
+        }
+        let Some(room) = size.checked_add(align) else { return null_mut() };
+        // SAFETY: the caller's promise.
+        let block = unsafe { self.allocate(room) };
+        if block.is_null() {
+            return block;
+        }
+        let distance = block.align_offset(align);
+        // SAFETY: `distance` is below `align`, for which there is room, and a multiple of 16: where it is not 0
+        // there is room for a header before the moved block, too.
+        unsafe {
+            let moved = block.add(distance);
+            if distance > 0 {
+                moved.sub(HEADER).cast::<usize>().write(distance | MOVED);
+            }
+            moved
+        }
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// It is one of this heap's, or null, and not used any more. One thread at a time.
+    pub unsafe fn free(&self, block: *mut u8) {
+        if block.is_null() {
+            return;
+        }
+        // SAFETY: the caller's promise: each block has a header, and a moved one the way back to its start.
+        unsafe {
+            let (start, whole) = Self::origin(block);
+            let power = whole.trailing_zeros();
+            let state = &mut *self.state.get();
+            match state.free.get_mut(power.wrapping_sub(SMALLEST) as usize) {
+                Some(first) if whole == 1 << power => {
+                    let block = start.add(HEADER);
+                    block.cast::<*mut u8>().write(*first);
+                    *first = block;
+                }
+                _ => {
+                    libc::munmap(start.cast(), whole);
+                }
+            }
+        }
+    }
+
+    /// Makes a block larger or smaller, moving it if need be. Null where memory is short: then it stays as it is.
+    ///
+    /// # Safety
+    /// As for [`Heap::free`].
+    pub unsafe fn reallocate(&self, block: *mut u8, size: usize) -> *mut u8 {
+        if block.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.allocate(size) };
+        }
+        // SAFETY: the caller's promise; two live blocks do not overlap, and each is as long as what is copied.
+        unsafe {
+            let room = Self::room(block);
+            if size <= room && room / 4 <= size.max(1 << SMALLEST) {
+                return block;
+            }
+            let moved = self.allocate(size);
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(block, moved, room.min(size));
+                self.free(block);
+            }
+            moved
+        }
+    }
+
+    /// The bytes that a block can hold.
+    ///
+    /// # Safety
+    /// It is one of a heap's, and in use.
+    pub unsafe fn room(block: *mut u8) -> usize {
+        // SAFETY: the caller's promise.
+        let (start, whole) = unsafe { Self::origin(block) };
+        whole - (block.addr() - start.addr())
+    }
+
+    /// Where a block begins, with its header, and how long it is with it.
+    unsafe fn origin(block: *mut u8) -> (*mut u8, usize) {
+        // SAFETY: the caller's promise: in front of the block is its header.
+        unsafe {
+            let start = block.sub(HEADER);
+            let header = start.cast::<usize>().read();
+            if header & MOVED == 0 {
+                return (start, header);
+            }
+            let start = block.sub(header & !MOVED).sub(HEADER);
+            (start, start.cast::<usize>().read())
+        }
+    }
+
+    /// A piece of the newest chunk. What is left of the one before stays unused.
+    fn cut(&self, state: &mut State, whole: usize) -> Option<NonNull<u8>> {
+        if !state.is_started {
+            state.is_started = true;
+            state.next = self.first.get().cast();
+            state.left = FIRST_CHUNK;
+        }
+        if state.left < whole {
+            let (chunk, length) = map(CHUNK)?;
+            state.next = chunk.as_ptr();
+            state.left = length;
+        }
+        let start = NonNull::new(state.next)?;
+        // `whole` is a power of two of at least 32, so what follows is aligned as a header has to be.
+        state.next = state.next.wrapping_add(whole);
+        state.left -= whole;
+        Some(start)
+    }
+}
+
+/// Zeroed pages of the kernel's, and their length: mmap(2). The length is never a size that comes from a chunk.
+fn map(length: usize) -> Option<(NonNull<u8>, usize)> {
+    const PAGE: usize = 64 * 1024;
+    let length = length.checked_next_multiple_of(PAGE)?;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: new pages, anywhere.
+    let start = unsafe { libc::mmap(null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()).map(|start| (start, length)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator of numbers that look random, the same in each run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.0 >> 33) as usize % limit
+        }
+    }
+
+    #[test]
+    fn blocks_never_overlap_and_keep_their_bytes() {
+        let heap = Box::new(Heap::new());
+        let mut numbers = Numbers(1);
+        let mut blocks: Vec<(*mut u8, usize, u8)> = Vec::new();
+        for round in 0..60_000 {
+            let mark = round as u8;
+            let limit = [64, 600, 5_000, 100_000][numbers.below(4)];
+            let size = numbers.below(limit);
+            // SAFETY: each block is used within its size, and freed once.
+            unsafe {
+                match numbers.below(3) {
+                    0 if !blocks.is_empty() => {
+                        let (block, size, mark) = blocks.swap_remove(numbers.below(blocks.len()));
+                        assert!((0..size).all(|at| *block.add(at) == mark), "bytes of a block changed");
+                        heap.free(block);
+                    }
+                    1 if !blocks.is_empty() => {
+                        let which = numbers.below(blocks.len());
+                        let (block, old, old_mark) = blocks[which];
+                        let moved = heap.reallocate(block, size);
+                        assert!((0..old.min(size)).all(|at| *moved.add(at) == old_mark));
+                        moved.write_bytes(mark, size);
+                        blocks[which] = (moved, size, mark);
+                    }
+                    _ => {
+                        let align = 1 << numbers.below(13);
+                        let block = heap.allocate_aligned(align, size);
+                        assert!(!block.is_null() && block.addr() % align.max(ALIGN) == 0);
+                        assert!(Heap::room(block) >= size);
+                        block.write_bytes(mark, size);
+                        blocks.push((block, size, mark));
+                    }
+                }
+            }
+            if blocks.len() > 300 {
+                let (block, ..) = blocks.swap_remove(0);
+                // SAFETY: in use until here.
+                unsafe { heap.free(block) };
+            }
+        }
+    }
+
+    #[test]
+    fn freed_memory_is_used_again() {
+        let heap = Box::new(Heap::new());
+        // SAFETY: each block is freed once.
+        unsafe {
+            for size in [1, 100, 3_000, 30_000] {
+                let first = heap.allocate(size);
+                heap.free(first);
+                for _ in 0..10_000 {
+                    let again = heap.allocate(size);
+                    assert_eq!(again, first);
+                    heap.free(again);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_null() {
+        let heap = Box::new(Heap::new());
+        // SAFETY: nothing is handed out.
+        unsafe {
+            assert!(heap.allocate(usize::MAX).is_null());
+            assert!(heap.allocate(usize::MAX / 2).is_null());
+            assert!(heap.allocate_aligned(4096, usize::MAX - 100).is_null());
+            heap.free(null_mut());
+        }
+    }
+}

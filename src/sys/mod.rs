@@ -1,0 +1,18 @@
+//! Thin, typed wrappers over the kernel's calls, where nix has none or has one that loses something.
+//!
+//! Signals are the kernel's own 1 to 64 here: nix's `Signal` knows no real-time ones, and its `waitpid`
+//! fails on a child that one of them killed. Nothing in this folder decides anything; but for the child's
+//! few lines in `spawn.rs` and the start in `main.rs` it holds the only unsafe code.
+
+pub mod descriptor;
+pub mod heap;
+pub mod process;
+pub mod signal;
+pub mod wait;
+
+use nix::errno::Errno;
+
+/// What a raw system call answered, as a value or the errno.
+pub(crate) fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result < 0 { Err(Errno::last()) } else { Ok(result) }
+}
