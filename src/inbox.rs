@@ -39,18 +39,19 @@ impl Inbox {
     /// Waits for the next event. `more_children`: the last round of reaping left off early, so a signal is only
     /// looked for, and then the reaping goes on.
     pub fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
+        if self.signals >= IN_A_ROW {
+            self.signals = 0;
+            return Event::Child;
+        }
         if more_children || self.children >= IN_A_ROW {
             self.children = 0;
             if let Ok(arrived) = signal::wait(SignalSet::ALL.without(Signal::CHLD), Some(Duration::ZERO)) {
                 return self.arrived(arrived);
             }
             if more_children {
+                self.signals = 0;
                 return Event::Child;
             }
-        }
-        if self.signals >= IN_A_ROW {
-            self.signals = 0;
-            return Event::Child;
         }
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -172,7 +172,6 @@ impl Init<'_> {
             let found = match self.inbox.next(more_children, None) {
                 Event::Signal(arrived) => {
                     self.pass_on(&arrived);
-                    more_children = false;
                     message::report_dropped();
                     continue;
                 }

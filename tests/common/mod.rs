@@ -413,3 +413,29 @@ pub fn traced<W: AsRef<OsStr>>(words: &[W], options: &[&str]) -> String {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     fs::read_to_string(output).unwrap()
 }
+
+/// The descriptors that a process holds.
+pub fn open_descriptors(pid: pid_t) -> Vec<u32> {
+    let list = fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let mut numbers: Vec<u32> =
+        list.into_iter().map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Reads a pipe until nobody holds its other end.
+pub fn until_end_of_file(pipe: &mut (impl io::Read + std::os::fd::AsRawFd)) -> Vec<u8> {
+    // SAFETY: this side's description is this process's alone.
+    unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    let mut all = Vec::new();
+    until("end-of-file", || {
+        let mut part = [0; 4096];
+        match pipe.read(&mut part) {
+            Ok(0) => return Some(()),
+            Ok(length) => all.extend_from_slice(&part[..length]),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+        None
+    });
+    all
+}

@@ -1,0 +1,203 @@
+//! The command sees what it would see without rinit, and rinit keeps none of it.
+
+mod common;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use common::{
+    BOTH, Folder, Place, Running, command, open_descriptors, probe, program, rinit, run, run_to_end, run_with, until,
+    until_end_of_file, until_ready,
+};
+
+#[test]
+fn mask_and_dispositions_are_those_without_rinit() {
+    let states = [
+        "",
+        "ignore:13",
+        "ignore:2,1",
+        "ignore:17",
+        "block:17",
+        "block:1,2,3,15,20,21,22,34,40,64",
+        "block:32,33;ignore:34,64",
+        "ignore:17,20,21,22;block:17,18,20",
+    ];
+    for place in BOTH {
+        for state in states {
+            let under = |between: &[OsString]| {
+                let mut command = program(probe());
+                command.args(["inherit", state]).args(between).args([&probe(), "state"]);
+                let outcome = run_to_end(place, &mut command);
+                assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+                outcome.stdout
+            };
+            let bare = under(&[]);
+            assert!(bare.contains("blocked [") && bare.contains("ignored ["), "{bare}");
+            assert_eq!(under(&[rinit()]), bare, "{place:?} {state}");
+            assert_eq!(under(&[rinit(), "-vvv".into(), "--".into()]), bare, "{place:?} {state}");
+        }
+    }
+}
+
+#[test]
+fn a_sigchld_that_was_ignored_costs_no_exit_code() {
+    for place in BOTH {
+        let mut command = program(probe());
+        command.args(["inherit", "ignore:17"]).arg(rinit()).args([&probe(), "exit", "7"]);
+        assert_eq!(run_to_end(place, &mut command).code, 7);
+    }
+}
+
+#[test]
+fn descriptors_directory_environment_umask_limits_and_session_are_those_without_rinit() {
+    for place in BOTH {
+        let folder = Folder::new();
+        let facts = |name: &str, words: &[OsString]| {
+            let file = folder.file(name);
+            let (first, rest) = words.split_first().unwrap();
+            let extra = fs::File::open("/dev/null").unwrap();
+            let mut command = program(first);
+            command.args(rest).arg(&file).current_dir(folder.path());
+            command.env("EMPTY", "").env("ODD", OsStr::from_bytes(b"a\xff\n=b")).env("LISTEN_PID", "424242");
+            // SAFETY: system calls only, in the forked child.
+            unsafe {
+                command.pre_exec(move || {
+                    libc::umask(0o027);
+                    libc::dup2(extra.as_raw_fd(), 9);
+                    libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 4096, rlim_max: 8192 });
+                    Ok(())
+                });
+            }
+            let outcome = run_to_end(place, &mut command);
+            assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+            let text = fs::read_to_string(file).unwrap();
+            let differ = ["pid ", "group ", "parent "];
+            let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+            let own = [line("pid "), line("group ")];
+            let same: Vec<String> = text
+                .lines()
+                .filter(|line| !differ.iter().any(|name| line.starts_with(name)))
+                .map(str::to_owned)
+                .collect();
+            (own, same)
+        };
+        let (_, bare) = facts("bare", &[probe().into(), "facts".into()]);
+        let ([pid, group], below) = facts("below", &[rinit(), "--".into(), probe().into(), "facts".into()]);
+        assert_eq!(below, bare, "{place:?}");
+        assert!(below[0].contains(" 9]") || below[0].contains(" 9,"), "{}", below[0]);
+        assert_eq!(group, pid, "a group of its own");
+    }
+}
+
+#[test]
+fn variables_that_name_rinits_pid_name_the_commands() {
+    for place in BOTH {
+        let folder = Folder::new();
+        let file = folder.file("facts");
+        let script = format!(
+            "LISTEN_PID=$$ WATCHDOG_PID=$$ LISTEN_FDS=1 LISTEN_PIDFDID=7 exec {} {} facts {file}",
+            rinit().to_str().unwrap(),
+            probe()
+        );
+        assert_eq!(run_to_end(place, program("/bin/sh").args(["-c", &script])).code, 0);
+        let text = fs::read_to_string(file).unwrap();
+        let pid = text.lines().find_map(|line| line.strip_prefix("pid ")).unwrap();
+        let hex = |text: String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for name in ["LISTEN_PID", "WATCHDOG_PID"] {
+            assert!(text.contains(&format!("variable {}\n", hex(format!("{name}={pid}")))), "{place:?}: {text}");
+        }
+        assert!(text.contains(&hex("LISTEN_FDS=1".into())));
+        assert!(!text.contains(&hex("LISTEN_PIDFDID".into())), "it names rinit by another number");
+    }
+}
+
+#[test]
+fn arguments_are_bytes() {
+    let long = "x".repeat(120_000);
+    let odd: Vec<OsString> = ["", "\n", "-", "-x", "--", "--help", "-e", "a b", "'\"$(id)`"]
+        .into_iter()
+        .map(OsString::from)
+        .chain([OsString::from_vec(b"\xff\xfe\x01".to_vec())])
+        .chain((0..9).map(|_| OsString::from(&long)))
+        .collect();
+    for place in BOTH {
+        for options in [&[][..], &["--"], &["-v", "-e", "3"], &["--rewrite=TERM:INT", "--"]] {
+            let words: Vec<OsString> = options.iter().map(OsString::from).collect();
+            let command: Vec<OsString> = [probe().into(), "arguments".into()].into_iter().chain(odd.clone()).collect();
+            let outcome = run(place, &[words, command.clone()].concat());
+            let hex = |word: &OsString| word.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let expected: String = command.iter().map(|word| hex(word) + "\n").collect();
+            assert!(outcome.stdout == expected, "{place:?} {options:?}: {} bytes", outcome.stdout.len());
+        }
+    }
+}
+
+#[test]
+fn the_commands_own_options_stay_its_own() {
+    let outcome = run(Place::Pid1, &["echo", "-n", "--help", "-V", "--"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "--help -V --"));
+}
+
+#[test]
+fn the_name_of_the_command_is_as_given() {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink(probe(), folder.file("arguments-by-another-name")).unwrap();
+    let outcome = run_with(Place::Pid1, &["arguments-by-another-name", "arguments"], |command| {
+        command.env("PATH", folder.path())
+    });
+    let name: String = "arguments-by-another-name".bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(outcome.stdout.lines().next(), Some(name.as_str()));
+}
+
+#[test]
+fn rinit_keeps_nothing_but_stderr() {
+    for place in BOTH {
+        let folder = Folder::new();
+        let file = folder.file("log");
+        let extra = fs::File::open(folder.path()).unwrap();
+        let mut command = command(&[&probe(), "close-output", &file]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir(folder.path());
+        // SAFETY: system calls only, in the forked child.
+        unsafe {
+            command.pre_exec(move || {
+                libc::dup2(extra.as_raw_fd(), 9);
+                libc::dup2(extra.as_raw_fd(), 700);
+                Ok(())
+            });
+        }
+        let mut running = Running::of(place, &mut command);
+        drop(command);
+        until_ready(&file);
+        until("rinit to let go", || (open_descriptors(running.pid) == [2]).then_some(()));
+        let directory = || fs::read_link(format!("/proc/{}/cwd", running.pid)).ok();
+        until("rinit to leave the directory", || (directory()? == std::path::Path::new("/")).then_some(()));
+        // The command has closed both, so their other ends see it, while the container lives on.
+        until_end_of_file(&mut running.child.stdout.take().unwrap());
+        let mut stdin = running.child.stdin.take().unwrap();
+        assert_eq!(stdin.write(b"x").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+        assert!(running.lives());
+    }
+}
+
+#[test]
+fn closed_standard_descriptors_stay_closed_and_cost_nothing() {
+    for place in BOTH {
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+            let folder = Folder::new();
+            let facts = |name: &str, before: &str| {
+                let file = folder.file(name);
+                let script = format!("exec {before} {} facts {file} {closed}", probe());
+                let code = run_to_end(place, Command::new("/bin/sh").args(["-c", &script])).code;
+                assert_eq!(code, 0, "{place:?} {closed}");
+                fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned()
+            };
+            let bare = facts("bare", "");
+            assert_eq!(facts("below", &format!("{} -vvv -w", rinit().to_str().unwrap())), bare, "{place:?} {closed}");
+        }
+    }
+}
