@@ -205,10 +205,6 @@ impl Init<'_> {
 
     /// A signal arrived: what it becomes, and to whom it goes.
     fn pass_on(&mut self, arrived: &Arrived) {
-        // The kernel's answer to a message of rinit's own, on a stderr that nobody reads any more.
-        if arrived.signal == Signal::PIPE && arrived.sender() == Some(process::own_pid()) {
-            return;
-        }
         note_arrival(arrived);
         if !forward::is_forwarded(arrived.signal) {
             return;

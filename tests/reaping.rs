@@ -31,6 +31,7 @@ fn one_sigchld_that_stands_for_many_loses_nobody() {
         let script = format!("({0} orphans 200; : > {done}) & exec {0} record {file}", probe());
         let running = Running::start(place, &["sh", "-c", &script], |command| command);
         // Held, rinit finds one pending SIGCHLD for all that end meanwhile: signal(7), standard signals do not queue.
+        running.main_child();
         running.kill(libc::SIGSTOP);
         until_ready(&file);
         until("the orphans to be made", || fs::exists(&done).unwrap().then_some(()));

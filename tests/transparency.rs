@@ -1,5 +1,7 @@
 //! The command sees what it would see without rinit, and rinit keeps none of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+
 mod common;
 
 use std::ffi::{OsStr, OsString};

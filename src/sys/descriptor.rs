@@ -1,6 +1,7 @@
 //! File descriptors: closing the inherited ones, the terminal's, and a write that never blocks.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use libc::{c_int, c_long, c_uint, pid_t};
 use nix::errno::Errno;
@@ -8,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 
 use super::check;
+use super::signal::{self, Signal, SignalSet};
 use crate::error::Error;
 
 /// Closes the descriptors from `first` to `last`, both included: close_range(2). Where the kernel has no such
@@ -141,7 +143,14 @@ pub fn write_to_stderr(line: &[u8]) -> Result<(), Errno> {
         SFlag::S_IFCHR if is_terminal(stderr) => write_by_own_description(line),
         // Files, /dev/null, /dev/full: they answer at once.
         _ => write(stderr, line),
-    }?;
+    };
+    if matches!(written, Err(Errno::EPIPE | Errno::EFBIG)) {
+        // With the error comes a signal to the thread that wrote, which is taken before any that was sent to the
+        // process: write(2), setrlimit(2), signal(7). Left pending it would be forwarded, and wake rinit for one
+        // more such write.
+        let _ = signal::wait(SignalSet::EMPTY.with(Signal::PIPE).with(Signal::XFSZ), Some(Duration::ZERO));
+    }
+    let written = written?;
     // A part of a line was taken: the rest is lost, and counted as the line.
     if written == line.len() { Ok(()) } else { Err(Errno::EAGAIN) }
 }

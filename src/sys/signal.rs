@@ -83,6 +83,8 @@ impl Signal {
     pub const PIPE: Self = Self(libc::SIGPIPE as u8);
     /// What Ctrl-C sends.
     pub const INT: Self = Self(libc::SIGINT as u8);
+    /// A file would grow past its limit.
+    pub const XFSZ: Self = Self(libc::SIGXFSZ as u8);
 
     /// The signal of that number, if there is one.
     pub fn from_number(number: c_int) -> Option<Self> {

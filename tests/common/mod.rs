@@ -350,6 +350,13 @@ impl Folder {
         self.0.join(name).into_os_string().into_string().unwrap()
     }
 
+    /// A copy of a file in it; answers its name. (For users who cannot get to where the file is, and other roots.)
+    pub fn copy(&self, path: impl AsRef<Path>, name: &str) -> String {
+        let copy = self.file(name);
+        fs::copy(path, &copy).unwrap();
+        copy
+    }
+
     /// A new file in it; answers its name.
     pub fn write(&self, name: &str, content: &[u8], mode: u32) -> String {
         let path = self.file(name);
@@ -373,11 +380,12 @@ pub fn recorded(file: &str) -> Vec<String> {
 
 /// A recording probe's pid, as this process sees it: the namespace's own is what it wrote.
 pub fn pid_of(file: &str) -> pid_t {
-    let own = fs::read_to_string(file).unwrap().split_ascii_whitespace().nth(1).unwrap().to_owned();
+    let text = fs::read_to_string(file).unwrap();
+    let own = text.lines().rev().find_map(|line| line.strip_prefix("ready ")).unwrap();
     let is_probe = |pid: &pid_t| {
         let line = status_line(*pid, "NSpid").unwrap_or_default();
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split_ascii_whitespace().next_back() == Some(&own)
+        line.split_ascii_whitespace().next_back() == Some(own)
             && command.split(|byte| *byte == 0).any(|word| word == file.as_bytes())
     };
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());

@@ -66,6 +66,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
             record(text(2), None)
         }
         "flush" => flush(text(2), number(3)),
+        "bequeath" => bequeath(text(2)),
         "queue" => queue(number(2), number(3), number(4)),
         "state" => print!("{}", state()),
         "facts" => fs::write(text(2), facts()).unwrap(),
@@ -136,6 +137,22 @@ fn flush(file: &str, milliseconds: c_int) -> ! {
         if arrived.si_signo == libc::SIGTERM {
             thread::sleep(Duration::from_millis(milliseconds as u64));
             fs::write(file, "flushed\n").unwrap();
+            exit(0);
+        }
+    }
+    exit(99)
+}
+
+/// On SIGTERM it leaves a recorder behind, born that very moment and in a session of its own, and ends.
+fn bequeath(file: &str) -> ! {
+    set_mask(u64::MAX);
+    fs::write(file, "ready\n").unwrap();
+    while let Some(arrived) = next_signal() {
+        if arrived.si_signo == libc::SIGTERM {
+            if fork() == 0 {
+                nix::unistd::setsid().unwrap();
+                record(file, None)
+            }
             exit(0);
         }
     }
