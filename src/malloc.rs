@@ -34,7 +34,7 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn free(block: *mut c_void) {
-    // SAFETY: as above.
+    // SAFETY: rinit has one thread, and the caller hands in what it got here.
     unsafe { HEAP.free(block.cast()) }
 }
 

@@ -52,7 +52,7 @@ struct State {
     is_started: bool,
 }
 
-// SAFETY: see above: one thread.
+// SAFETY: only one thread ever uses a heap: rinit has no other.
 unsafe impl Sync for Heap {}
 
 impl Heap {

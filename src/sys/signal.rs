@@ -266,7 +266,7 @@ impl Arrived {
             libc::SI_USER | libc::SI_QUEUE => Some(unsafe { self.info.si_pid() }),
             // tgkill(2), which pthread_kill and raise use, fills it in as well.
             libc::SI_TKILL => {
-                // SAFETY: as above.
+                // SAFETY: for this code, too.
                 Some(unsafe { self.info.si_pid() })
             }
             _ => None,
@@ -341,7 +341,7 @@ pub fn note_stop() {
     }
     // SAFETY: an all-zero sigaction is a valid one.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: as above.
+    // SAFETY: an all-zero sigaction is a valid one.
     let mut before: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = note as extern "C" fn(c_int) as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;

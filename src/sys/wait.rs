@@ -120,7 +120,7 @@ pub fn next_by_waitid() -> Result<Option<Changed>, Errno> {
 /// asked about it: waitid(2) with WNOWAIT.
 pub fn peek() -> Option<pid_t> {
     let info = waitid(libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).ok()??;
-    // SAFETY: as in `next_by_waitid`.
+    // SAFETY: waitid filled in a child's siginfo_t, which has a pid.
     Some(unsafe { info.si_pid() })
 }
 
