@@ -386,8 +386,12 @@ fn filter(source: &str, value: &OsStr) -> Result<String, Error> {
     let text = value.to_str().ok_or_else(wrong)?;
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
     let is_module = |word: &str| word == "rinit" || word.starts_with("rinit::");
-    // What follows a slash is searched for in the messages.
-    let directives = text.split_once('/').map_or(text, |(directives, _)| directives);
+    // What follows a slash is searched for in the messages. At a second one env_logger would drop the whole filter and
+    // say so on stderr itself, in a line that blocks.
+    let (directives, search) = text.split_once('/').unwrap_or((text, ""));
+    if search.contains('/') {
+        return Err(wrong());
+    }
     let is_right = directives.split(',').all(|directive| match directive.trim().split_once('=') {
         Some((module, level)) => is_module(module.trim()) && is_level(level.trim()),
         None => is_level(directive.trim()) || is_module(directive.trim()),
@@ -592,6 +596,7 @@ mod tests {
             ("RINIT_GRACE", "1y"),
             ("RINIT_LOG", "loud"),
             ("RINIT_LOG", "rinit=loud"),
+            ("RINIT_LOG", "debug/one/two"),
             ("RINIT_PARENT_DEATH_SIGNAL", "NOPE"),
         ] {
             let words = ["-e", "1", "-r", "1:2", "--grace", "1", "-p", "1", "-vc", "-w", "x"];
