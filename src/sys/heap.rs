@@ -268,7 +268,7 @@ mod tests {
                     _ => {
                         let align = 1 << numbers.below(13);
                         let block = heap.allocate_aligned(align, size);
-                        assert!(!block.is_null() && block.addr() % align.max(ALIGN) == 0);
+                        assert!(!block.is_null() && block.addr().is_multiple_of(align.max(ALIGN)));
                         assert!(Heap::room(block) >= size);
                         block.write_bytes(mark, size);
                         blocks.push((block, size, mark));
