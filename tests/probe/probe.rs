@@ -75,6 +75,8 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         "orphans" => orphans(number(2)),
         "storm" => storm(text(2)),
         "hoard" => hoard(number(2), text(3)),
+        // hoard-named NAME FILE
+        "hoard-named" => hoard_named(words[2], text(3)),
         other => panic!("no such duty: {other}"),
     }
     0
@@ -379,4 +381,11 @@ fn set_mask(mask: u64) {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A bad parent, one zombie of which has this name, in any bytes, as the parent has.
+fn hoard_named(name: &CStr, file: &str) -> ! {
+    // SAFETY: a C string, of which the kernel takes the first 15 bytes. The child inherits it.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }, 0);
+    hoard(1, file)
 }
