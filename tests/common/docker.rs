@@ -1,0 +1,247 @@
+//! Real containers, of the daemon that runs here or of one that the test starts for itself. What a test makes goes
+//! with it; only the images of `tests/images`, and those built from the repository's Dockerfiles, stay for the next.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use libc::pid_t;
+
+use super::{Folder, Outcome, probe, rinit, until};
+
+/// Seconds that one call of the client may take, so that nothing that hangs holds the tests up for ever.
+const LIMIT: &str = "300";
+
+/// A daemon, by its address.
+#[derive(Clone)]
+pub struct Docker {
+    address: Option<String>,
+}
+
+impl Docker {
+    /// The machine's own. Without one a test is skipped, and says so; where CI runs it fails.
+    pub fn here() -> Option<Self> {
+        static ANSWERS: OnceLock<bool> = OnceLock::new();
+        let docker = Self { address: None };
+        if *ANSWERS.get_or_init(|| docker.run(&["info"]).code == 0) {
+            return Some(docker);
+        }
+        assert!(std::env::var_os("CI").is_none(), "no Docker daemon answers: .ci/daemon starts one");
+        eprintln!("SKIPPED: no Docker daemon answers here");
+        None
+    }
+
+    /// Runs the client to its end.
+    pub fn run<W: AsRef<OsStr>>(&self, words: &[W]) -> Outcome {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", LIMIT, "docker"]).stdin(Stdio::null());
+        if let Some(address) = &self.address {
+            command.args(["--host", address]);
+        }
+        let output = command.args(words).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Outcome { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Runs the client, which has to succeed, and answers its stdout without the last line's end.
+    pub fn get<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
+        let outcome = self.run(words);
+        let words: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+        assert_eq!(outcome.code, 0, "docker {}: {}{}", words.join(" "), outcome.stdout, outcome.stderr);
+        outcome.stdout.trim_end().to_owned()
+    }
+
+    /// An image of just these files: where from, and their names in it.
+    pub fn image(&self, files: &[(&str, &str)]) -> Image {
+        let root = Folder::new();
+        for (from, to) in files {
+            let to = PathBuf::from(root.file(to));
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(from, to).unwrap();
+        }
+        let archive = root.path().with_extension("tar");
+        let tar =
+            Command::new("tar").args(["-C", root.path().to_str().unwrap(), "-cf"]).arg(&archive).arg(".").status();
+        assert!(tar.unwrap().success());
+        let name = unique();
+        self.get(&["import", archive.to_str().unwrap(), &name]);
+        fs::remove_file(archive).unwrap();
+        Image { docker: self.clone(), name }
+    }
+
+    /// An image FROM scratch that holds /rinit and one more static program, /probe.
+    pub fn rinit_and_probe(&self) -> Image {
+        self.image(&[(rinit().to_str().unwrap(), "rinit"), (&probe(), "probe")])
+    }
+
+    /// Starts a container in the background: `docker run` with these words.
+    pub fn start<W: AsRef<OsStr>>(&self, words: &[W]) -> Container {
+        let container = Container { docker: self.clone(), name: unique() };
+        let first = ["run", "--detach", "--network", "none", "--name", &container.name];
+        let words: Vec<&OsStr> = first.iter().map(OsStr::new).chain(words.iter().map(AsRef::as_ref)).collect();
+        self.get(&words);
+        container
+    }
+
+    /// Runs a container to its end: `docker run` with these words.
+    pub fn run_to_end<W: AsRef<OsStr>>(&self, words: &[W]) -> Outcome {
+        let first = ["run", "--rm", "--network", "none"];
+        let words: Vec<&OsStr> = first.iter().map(OsStr::new).chain(words.iter().map(AsRef::as_ref)).collect();
+        self.run(&words)
+    }
+
+    /// Builds one of the repository's Dockerfiles on the images of `tests/images`, and answers the image's name,
+    /// which is always the same. Unless something changed, the daemon's cache has it.
+    pub fn build(&self, file: &str, name: &str) -> String {
+        // One at a time: the first stage is the same in all, and the second one that comes finds it built.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock();
+        assert!(Command::new(at_root("tests/images")).status().unwrap().success());
+        let tag = format!("rinit-test/{name}");
+        let mut words = vec!["build", "--quiet", "--network", "none", "--tag", &tag];
+        for argument in ["BUILDER=rinit-test/builder", "BASE=rinit-test/python", "RINIT=rinit-test/rinit"] {
+            let file = fs::read_to_string(at_root(file)).unwrap();
+            if file.contains(&format!("ARG {}=", argument.split_once('=').unwrap().0)) {
+                words.extend(["--build-arg", argument]);
+            }
+        }
+        let (file, root) = (at_root(file), at_root("."));
+        self.get(&[&words[..], &["--file", &file, &root]].concat());
+        tag
+    }
+}
+
+/// A file of the repository.
+pub fn at_root(name: &str) -> String {
+    format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A name that nothing else on the machine has.
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("rinit-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// An image that goes with the test.
+pub struct Image {
+    docker: Docker,
+    pub name: String,
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        self.docker.run(&["image", "rm", "--force", &self.name]);
+    }
+}
+
+/// A container that goes with the test.
+pub struct Container {
+    docker: Docker,
+    pub name: String,
+}
+
+impl Container {
+    /// The pid of its PID 1, as this process sees it.
+    pub fn pid(&self) -> pid_t {
+        self.docker.get(&["inspect", "--format", "{{.State.Pid}}", &self.name]).parse().unwrap()
+    }
+
+    /// What it has written so far: stdout, then stderr.
+    pub fn logs(&self) -> String {
+        let outcome = self.docker.run(&["logs", &self.name]);
+        outcome.stdout + &outcome.stderr
+    }
+
+    /// Waits until it has written this, or ended without.
+    pub fn until_logged(&self, text: &str) {
+        until(&format!("a container to write {text:?}"), || {
+            let running = self.docker.get(&["inspect", "--format", "{{.State.Running}}", &self.name]) == "true";
+            let logs = self.logs();
+            assert!(running || logs.contains(text), "the container has ended: {logs:?}, and not {text:?}");
+            logs.contains(text).then_some(())
+        });
+    }
+
+    /// `docker kill --signal`
+    pub fn kill(&self, signal: &str) {
+        self.docker.get(&["kill", "--signal", signal, &self.name]);
+    }
+
+    /// `docker stop`, with more patience than any test has, so that a SIGKILL that ended it would not go unseen.
+    pub fn stop(&self) {
+        self.docker.get(&["stop", "--time", "200", &self.name]);
+    }
+
+    /// Its exit code, when it has ended.
+    pub fn code(&self) -> i32 {
+        self.docker.get(&["wait", &self.name]).parse().unwrap()
+    }
+
+    /// `docker exec`
+    pub fn exec(&self, words: &[&str]) -> Outcome {
+        self.docker.run(&[&["exec", &self.name], words].concat())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.docker.run(&["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+/// A daemon of the test's own, with its own everything, that ends with it.
+pub struct Daemon {
+    pub docker: Docker,
+    process: Child,
+    folder: Folder,
+}
+
+impl Daemon {
+    /// Starts one with this daemon.json and what `configure` adds, and waits until it answers.
+    pub fn start(config: &str, configure: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let folder = Folder::new();
+        let config = folder.write("daemon.json", config.as_bytes(), 0o644);
+        let log = File::create(folder.file("log")).unwrap();
+        let address = format!("unix://{}", folder.file("socket"));
+        // A network namespace of its own, since one without a bridge takes the machine's docker0 away, and a mount
+        // namespace, so that no mount outlives it.
+        let mut command = Command::new("unshare");
+        command.args([
+            "--net",
+            "--mount",
+            "dockerd",
+            "--config-file",
+            &config,
+            "--host",
+            &address,
+            "--pidfile",
+            &folder.file("pid"),
+        ]);
+        command.args(["--data-root", &folder.file("data"), "--exec-root", &folder.file("exec")]);
+        command.args(["--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip-forward=false"]);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let process = configure(&mut command).spawn().unwrap();
+        let mut daemon = Self { docker: Docker { address: Some(address) }, process, folder };
+        until("a daemon of the test's own to answer", || {
+            assert!(daemon.process.try_wait().unwrap().is_none(), "dockerd has ended: {}", daemon.log());
+            (daemon.docker.run(&["version"]).code == 0).then_some(())
+        });
+        daemon
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.file("log")).unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It stops its containers and its containerd itself.
+        super::kill(self.process.id() as pid_t, libc::SIGTERM);
+        let _ = self.process.wait();
+    }
+}
