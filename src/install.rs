@@ -2,12 +2,13 @@
 //!
 //! The image it runs in may hold nothing else, so nothing but the binary itself is needed, not even /proc.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::Error;
 use crate::printable::Printable;
@@ -35,20 +36,14 @@ pub fn install(path: &OsStr) -> Result<(), Error> {
     result.map_err(cannot)
 }
 
-/// A name in the same directory, so that the rename stays within one file system.
+/// A name in the same directory, so that the rename stays within one file system; one of its own, since several
+/// containers may install to a volume that they share, each of them as process 1.
 fn beside(target: &Path) -> PathBuf {
-    let mut name = OsString::from(".rinit-");
-    name.push(process::own_pid().to_string());
-    name.push(".tmp");
-    target.with_file_name(name)
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    target.with_file_name(format!(".rinit-{}-{}.tmp", process::own_pid(), now.as_nanos()))
 }
 
 fn write(own: &mut File, temporary: &Path) -> io::Result<()> {
-    // One that an interrupted run left behind: only an own pid of before can have the name.
-    match fs::remove_file(temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o755).open(temporary)?;
     io::copy(own, &mut copy)?;
     // The umask may have taken bits away.
