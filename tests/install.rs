@@ -1,5 +1,7 @@
 //! `--install`: the binary gets into a container that knows nothing of it, whole or not at all.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
 mod common;
 
 use std::fs;

@@ -1,0 +1,156 @@
+//! `--pause`: PID 1 of a PID namespace that others share, the pause container of a pod. It reaps for all of them.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use common::{
+    BOTH, Folder, Place, Running, children, command, forwarded, is_waiting, kill, probe, run, status_line, until,
+};
+
+/// rinit without a command, waiting.
+fn pausing(place: Place, options: &[&str]) -> Running {
+    let running = Running::start(place, options, |command| command);
+    until("rinit to wait", || is_waiting(running.pid).then_some(()));
+    running
+}
+
+/// Runs a program to its end inside the namespace of a running rinit, as a container of the pod would: with a parent
+/// that is not of it.
+fn enter(running: &Running, words: &[&str]) {
+    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
+    let output = Command::new("nsenter").arg(namespace).args(words).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_orphans_of_all_who_share_the_namespace_are_reaped() {
+    let mut running = pausing(Place::Pid1, &["--pause"]);
+    for _ in 0..5 {
+        enter(&running, &[&probe(), "orphans", "100"]);
+        enter(&running, &["sh", "-c", "sleep 0 & sleep 0 & (true &)"]);
+    }
+    until("all to be reaped", || children(running.pid).is_empty().then_some(()));
+    assert!(running.lives());
+}
+
+#[test]
+fn orphans_are_reaped_during_a_storm() {
+    let folder = Folder::new();
+    let file = folder.file("storm");
+    let running = pausing(Place::Pid1, &["-P"]);
+    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
+    let mut storm = Command::new("nsenter").arg(namespace).args([&probe(), "storm", &file]).spawn().unwrap();
+    let made = || fs::read_to_string(&file).ok()?.parse::<u32>().ok();
+    until("2000 orphans", || made().filter(|made| *made >= 2000));
+    // nsenter's child is the storm.
+    kill(children(storm.id() as i32)[0], libc::SIGKILL);
+    storm.wait().unwrap();
+    until("all to be reaped", || children(running.pid).is_empty().then_some(()));
+}
+
+#[test]
+fn it_exits_with_0_on_sigterm_and_sigint_from_the_first_instant_on() {
+    for place in BOTH {
+        for option in ["--pause", "-P"] {
+            for signal in [libc::SIGTERM, libc::SIGINT] {
+                let mut running = pausing(place, &[option]);
+                running.kill(signal);
+                assert_eq!(running.exit_code(), 0);
+                for _ in 0..20 {
+                    let mut running = Running::of(place, command(&[option]).stderr(Stdio::null()));
+                    running.until_it_takes_signals();
+                    running.kill(signal);
+                    assert_eq!(running.exit_code(), 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_other_signal_ends_it() {
+    for place in BOTH {
+        let mut running = pausing(place, &["--pause"]);
+        for signal in forwarded().filter(|signal| ![libc::SIGTERM, libc::SIGINT].contains(signal)) {
+            running.kill(signal);
+            let is_taken = || {
+                let pending = status_line(running.pid, "ShdPnd")?;
+                (pending.chars().all(|digit| digit == '0') && is_waiting(running.pid)).then_some(())
+            };
+            until("it to be taken", is_taken);
+            assert!(running.lives(), "{signal}");
+        }
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 0);
+    }
+}
+
+#[test]
+fn an_ignored_sigterm_ends_it_too() {
+    // podman ignores it, among others, before it becomes the pause process of a user's containers.
+    for place in BOTH {
+        let mut command = common::program(probe());
+        command.args(["inherit", "ignore:1,2,3,13,14,15", common::rinit().to_str().unwrap(), "-P"]);
+        let mut running = Running::of(place, &mut command);
+        until("rinit to wait", || is_waiting(running.pid).then_some(()));
+        running.kill(libc::SIGHUP);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 0);
+    }
+}
+
+#[test]
+fn it_keeps_only_stderr_and_no_directory() {
+    let folder = Folder::new();
+    let file = fs::File::create(folder.file("open")).unwrap();
+    for place in BOTH {
+        let running = Running::start(place, &["--pause"], |command| {
+            command.current_dir(folder.path()).stdin(file.try_clone().unwrap()).stdout(file.try_clone().unwrap())
+        });
+        until("rinit to wait", || is_waiting(running.pid).then_some(()));
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", running.pid)).unwrap();
+        let descriptors: Vec<_> = descriptors.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(descriptors, ["2"]);
+        assert_eq!(fs::read_link(format!("/proc/{}/cwd", running.pid)).unwrap().to_str(), Some("/"));
+    }
+}
+
+#[test]
+fn it_waits_without_end_and_never_wakes() {
+    for place in BOTH {
+        let running = pausing(place, &["--pause"]);
+        // The number and arguments of the call it is in: proc(5). The third is how long rt_sigtimedwait(2) waits.
+        let call = fs::read_to_string(format!("/proc/{}/syscall", running.pid)).unwrap();
+        let words: Vec<&str> = call.split_ascii_whitespace().collect();
+        assert_eq!((words[0], words[3]), (libc::SYS_rt_sigtimedwait.to_string().as_str(), "0x0"), "{call}");
+        assert_eq!(fs::read_dir(format!("/proc/{}/task", running.pid)).unwrap().count(), 1, "one thread");
+    }
+}
+
+#[test]
+fn what_the_pod_has_left_gets_its_grace() {
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let running = pausing(Place::Pid1, &["--pause", "--grace", "60"]);
+    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
+    let mut server = Command::new("nsenter").arg(namespace).args([&probe(), "flush", &file, "50"]).spawn().unwrap();
+    until("the server", || fs::read_to_string(&file).ok().filter(|text| text == "ready\n"));
+    running.kill(libc::SIGTERM);
+    assert!(server.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+}
+
+#[test]
+fn it_is_refused_with_a_command_and_with_another_mode() {
+    for words in
+        [&["--pause", "true"][..], &["-P", "--", "true"], &["--pause", "--zombies"], &["-P", "--install", "/x"]]
+    {
+        let outcome = run(Place::Pid1, words);
+        assert_eq!((outcome.code, outcome.stderr.lines().count()), (125, 1), "{words:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("--pause"), "{}", outcome.stderr);
+    }
+}
