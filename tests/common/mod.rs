@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use libc::{c_char, c_int, pid_t};
 
+pub mod pty;
+
 /// How long a condition may take on a slow machine before a test calls it broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 

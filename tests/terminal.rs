@@ -1,0 +1,487 @@
+//! What an interactive user expects, in a container and under a shell, on a real pseudo-terminal.
+
+mod common;
+
+use common::pty::{BASH, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, DASH, Session, group_of};
+use common::{
+    BOTH, Folder, Place, command, kill, probe, program, rinit, run_to_end, state, until, until_ready, until_recorded,
+};
+
+/// Waits until a process is stopped, or is not.
+fn until_stopped(pid: libc::pid_t, stopped: bool) {
+    until("a process to be stopped or continued", || ((state(pid)? == 'T') == stopped).then_some(()));
+}
+
+/// Waits until a shell has handed the foreground to a job that was running. bash sends no SIGCONT then, so rinit is not
+/// told, and its own group keeps the foreground until the command asks for it.
+fn until_job_in_foreground(session: &Session, rinit: libc::pid_t, command: libc::pid_t) {
+    let groups = [rinit, command].map(group_of);
+    until("the job to be in the foreground", || groups.contains(&session.foreground()).then_some(()));
+}
+
+/// Types a line to `cat` and waits for its echo.
+fn says(session: &mut Session, word: &str) {
+    session.line(word);
+    session.expect(word);
+}
+
+#[test]
+fn the_command_is_in_the_foreground() {
+    let probe = probe();
+    for place in BOTH {
+        let session = Session::start(place, command(&[&probe, "hold"]));
+        let command = session.command();
+        assert_ne!(group_of(command), group_of(session.leader.pid));
+    }
+    for shell in [BASH, DASH] {
+        let mut session = Session::shell(shell);
+        session.run_rinit(&format!("{probe} hold"));
+        let (rinit, command) = session.job();
+        assert_ne!(group_of(command), group_of(rinit));
+    }
+}
+
+#[test]
+fn ctrl_c_gives_130_and_ctrl_backslash_131() {
+    for (key, code) in [(CTRL_C, 130), (CTRL_BACKSLASH, 131)] {
+        for place in BOTH {
+            let mut session = Session::start(place, command(&[&probe(), "hold"]));
+            session.command();
+            session.press(key);
+            assert_eq!(session.leader.exit_code(), code);
+        }
+        for shell in [BASH, DASH] {
+            let mut session = Session::shell(shell);
+            session.run_rinit(&format!("{} hold", probe()));
+            session.job();
+            session.press(key);
+            session.prompt();
+            session.line("echo code=$?.");
+            session.expect(&format!("code={code}."));
+        }
+    }
+}
+
+#[test]
+fn keys_arrive_once() {
+    for (key, number) in [(CTRL_C, 2), (CTRL_BACKSLASH, 3), (CTRL_Z, 20)] {
+        let expected = [&*format!("{number} plain"), "40 plain"];
+        for place in BOTH {
+            let folder = Folder::new();
+            let file = folder.file("log");
+            let mut session = Session::start(place, command(&[&*probe(), "record", &file]));
+            until_ready(&file);
+            session.command();
+            session.press(key);
+            until_recorded(&file, &expected[..1]);
+            // Through rinit, which takes a signal with a lower number first: a second one would come before it.
+            session.leader.kill(40);
+            until_recorded(&file, &expected);
+        }
+        for options in ["", "-c ", "-a "] {
+            let folder = Folder::new();
+            let file = folder.file("log");
+            let mut session = Session::shell(BASH);
+            session.run_rinit(&format!("{options}{} record {file}", probe()));
+            until_ready(&file);
+            let (rinit, _) = session.job();
+            session.press(key);
+            until_recorded(&file, &expected[..1]);
+            kill(rinit, 40);
+            until_recorded(&file, &expected);
+        }
+    }
+}
+
+#[test]
+fn ctrl_z_suspends_the_job_and_fg_resumes_it_ten_times() {
+    for (shell, options) in [(BASH, ""), (BASH, "-c "), (BASH, "-a "), (BASH, "-w -vvv "), (DASH, "")] {
+        let mut session = Session::shell(shell);
+        session.run_rinit(&format!("{options}cat"));
+        let (rinit, command) = session.job();
+        says(&mut session, "first");
+        for round in 0..10 {
+            session.press(CTRL_Z);
+            session.expect("Stopped");
+            session.prompt();
+            assert_eq!((state(rinit), state(command)), (Some('T'), Some('T')));
+            session.line("jobs");
+            session.expect("Stopped");
+            session.prompt();
+            session.line("fg");
+            assert_eq!(session.job(), (rinit, command));
+            says(&mut session, &format!("round {round}"));
+        }
+        session.press(CTRL_D);
+        session.prompt();
+        session.line("echo code=$?.");
+        session.expect("code=0.");
+    }
+}
+
+#[test]
+fn bg_resumes_the_job_in_the_background_and_fg_brings_it_back() {
+    for shell in [BASH, DASH] {
+        let mut session = Session::shell(shell);
+        session.run_rinit(&format!("{} hold", probe()));
+        let (rinit, command) = session.job();
+        for _ in 0..3 {
+            session.press(CTRL_Z);
+            session.expect("Stopped");
+            session.prompt();
+            session.run("bg");
+            until_stopped(rinit, false);
+            until_stopped(command, false);
+            assert_eq!(session.foreground(), group_of(session.leader.pid));
+            session.line("jobs");
+            session.expect("Running");
+            session.prompt();
+            session.line("fg");
+            until_job_in_foreground(&session, rinit, command);
+        }
+        session.press(CTRL_C);
+        session.prompt();
+        session.line("echo code=$?.");
+        session.expect("code=130.");
+    }
+}
+
+#[test]
+fn a_background_start_leaves_the_typing_user_alone() {
+    for shell in [BASH, DASH] {
+        let mut session = Session::shell(shell);
+        session.run_rinit(&format!("{} hold &", probe()));
+        session.prompt();
+        let (rinit, command) = session.background_job();
+        for round in 0..3 {
+            session.line(&format!("echo still $((6 * 7 + {round}))"));
+            session.expect(&format!("still {}", 42 + round));
+            session.prompt();
+            assert_eq!(session.foreground(), group_of(session.leader.pid));
+        }
+        assert!(![state(rinit), state(command)].contains(&Some('T')));
+        session.line("fg");
+        until_job_in_foreground(&session, rinit, command);
+        session.press(CTRL_C);
+        session.prompt();
+        session.line("echo code=$?.");
+        session.expect("code=130.");
+    }
+}
+
+#[test]
+fn a_background_command_that_reads_is_suspended_until_fg() {
+    for shell in [BASH, DASH] {
+        let mut session = Session::shell(shell);
+        session.run_rinit("cat &");
+        session.prompt();
+        let (rinit, command) = session.background_job();
+        until_stopped(rinit, true);
+        until_stopped(command, true);
+        session.line("jobs");
+        session.expect("Stopped");
+        session.prompt();
+        session.line("fg");
+        assert_eq!(session.job(), (rinit, command));
+        says(&mut session, "at last");
+        session.press(CTRL_C);
+        session.prompt();
+    }
+}
+
+#[test]
+fn a_command_that_reads_only_after_fg_gets_the_terminal() {
+    for shell in [BASH, DASH] {
+        let folder = Folder::new();
+        let gate = folder.file("gate");
+        let mut session = Session::shell(shell);
+        session.run_rinit(&format!("sh -c 'until [ -e {gate} ]; do sleep 0.1; done; exec cat' &"));
+        session.prompt();
+        let (rinit, command) = session.background_job();
+        session.line("fg");
+        until_job_in_foreground(&session, rinit, command);
+        folder.write("gate", b"", 0o644);
+        session.until_foreground(group_of(command));
+        says(&mut session, "hello");
+        session.press(CTRL_C);
+        session.prompt();
+    }
+}
+
+#[test]
+fn ctrl_z_does_not_freeze_a_command_that_nobody_could_resume() {
+    // As PID 1, and as the leader of a session without a shell: tmux, ssh, docker exec.
+    for place in BOTH {
+        for options in [&[][..], &["-c"], &["-a"], &["-vvv", "-w"]] {
+            let words: Vec<&str> = options.iter().copied().chain(["cat"]).collect();
+            let mut session = Session::start(place, command(&words));
+            let command = session.command();
+            for round in 0..10 {
+                session.press(CTRL_Z);
+                says(&mut session, &format!("round {round}"));
+            }
+            until_stopped(command, false);
+            assert_eq!(session.foreground(), group_of(command));
+            session.press(CTRL_D);
+            assert_eq!(session.leader.exit_code(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_stop_that_somebody_sent_lasts_until_continue() {
+    for place in BOTH {
+        let mut session = Session::start(place, command(&["cat"]));
+        let command = session.command();
+        for round in 0..5 {
+            session.leader.kill(libc::SIGTSTP);
+            until_stopped(command, true);
+            session.line(&format!("round {round}"));
+            session.leader.kill(libc::SIGCONT);
+            until_stopped(command, false);
+            session.expect(&format!("round {round}"));
+            // The command itself, and by what cannot be caught.
+            kill(command, libc::SIGSTOP);
+            until_stopped(command, true);
+            session.leader.kill(libc::SIGCONT);
+            until_stopped(command, false);
+            session.until_foreground(group_of(command));
+            session.press(CTRL_Z);
+            says(&mut session, "and on");
+        }
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+    }
+}
+
+#[test]
+fn a_stop_that_somebody_sent_suspends_the_job() {
+    for by_name in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        let mut session = Session::shell(BASH);
+        session.run_rinit("cat");
+        let (rinit, command) = session.job();
+        for target in [rinit, command] {
+            kill(target, by_name);
+            session.expect("Stopped");
+            session.prompt();
+            assert_eq!((state(rinit), state(command)), (Some('T'), Some('T')));
+            session.line("fg");
+            assert_eq!(session.job(), (rinit, command));
+            says(&mut session, "on");
+        }
+    }
+}
+
+#[test]
+fn hanging_up_ends_the_command() {
+    for place in BOTH {
+        let folder = Folder::new();
+        let file = folder.file("log");
+        let mut session = Session::start(place, command(&[&*probe(), "record", &file, "18", "7"]));
+        until_ready(&file);
+        session.command();
+        session.hang_up();
+        // Both come from the kernel to the session's leader: each once.
+        until_recorded(&file, &["1 plain", "18 plain"]);
+        assert_eq!(session.leader.exit_code(), 7);
+
+        let mut session = Session::start(place, command(&["cat"]));
+        session.command();
+        session.hang_up();
+        assert!([0, 1, 129].contains(&session.leader.exit_code()), "cat ends by SIGHUP, end-of-file or EIO");
+    }
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&format!("{} hold", probe()));
+    let (rinit, command) = session.job();
+    session.hang_up();
+    for pid in [command, rinit] {
+        until("the job to end", || state(pid).is_none_or(|state| state == 'Z').then_some(()));
+    }
+}
+
+#[test]
+fn a_new_window_size_arrives_once() {
+    for place in BOTH {
+        let folder = Folder::new();
+        let file = folder.file("log");
+        let session = Session::start(place, command(&[&*probe(), "record", &file]));
+        until_ready(&file);
+        session.command();
+        session.resize(33, 101);
+        until_recorded(&file, &["28 plain"]);
+        session.leader.kill(40);
+        until_recorded(&file, &["28 plain", "40 plain"]);
+    }
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&format!("{} record {file}", probe()));
+    until_ready(&file);
+    let (rinit, _) = session.job();
+    session.resize(33, 101);
+    until_recorded(&file, &["28 plain"]);
+    kill(rinit, 40);
+    until_recorded(&file, &["28 plain", "40 plain"]);
+}
+
+#[test]
+fn vi_and_less_work() {
+    let folder = Folder::new();
+    let text = folder.write("text", b"a line to look at\n", 0o644);
+    let editor = ["vim", "-u", "NONE", "-n", &text];
+    for place in BOTH {
+        let mut session = Session::start(place, command(&editor));
+        session.expect("a line to look at");
+        // It suspends itself, finds that it goes on, and draws its screen anew.
+        session.press(CTRL_Z);
+        session.expect("a line to look at");
+        session.press("ggONew words\x1b:wq\n");
+        assert_eq!(session.leader.exit_code(), 0);
+        assert_eq!(std::fs::read_to_string(&text).unwrap(), "New words\na line to look at\n");
+        folder.write("text", b"a line to look at\n", 0o644);
+
+        let mut session = Session::start(place, command(&["less", "-X", &text]));
+        session.expect("a line to look at");
+        session.expect("(END)");
+        session.press("q");
+        assert_eq!(session.leader.exit_code(), 0);
+    }
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&editor.join(" "));
+    session.expect("a line to look at");
+    let job = session.job();
+    session.press(CTRL_Z);
+    session.expect("Stopped");
+    session.prompt();
+    session.line("fg");
+    session.expect("a line to look at");
+    assert_eq!(session.job(), job);
+    session.press("ggONew words\x1b:wq\n");
+    session.prompt();
+    assert_eq!(std::fs::read_to_string(&text).unwrap(), "New words\na line to look at\n");
+
+    session.run_rinit(&format!("less -X {text}"));
+    session.expect("a line to look at");
+    session.expect("(END)");
+    let job = session.job();
+    session.press(CTRL_Z);
+    session.expect("Stopped");
+    session.prompt();
+    session.line("fg");
+    session.expect("a line to look at");
+    assert_eq!(session.job(), job);
+    session.press("q");
+    session.prompt();
+    session.line("echo code=$?.");
+    session.expect("code=0.");
+}
+
+#[test]
+fn messages_do_not_stop_it_where_background_output_stops() {
+    let mut session = Session::shell(BASH);
+    session.run("stty tostop");
+    // rinit is in the background all the time; the orphans make it write.
+    session.run_rinit("-vvv -w sh -c '(true &); (true &); read line; echo got $line' ");
+    session.expect("running 'sh'");
+    let (rinit, command) = session.job();
+    for _ in 0..2 {
+        session.expect("reaped orphan");
+    }
+    kill(rinit, libc::SIGWINCH);
+    session.expect("sent SIGWINCH");
+    assert!(![state(rinit), state(command)].contains(&Some('T')));
+    session.line("hello");
+    session.expect("got hello");
+    session.expect("exiting with 0");
+    session.prompt();
+
+    session.run_rinit(&format!("-vvv -w {} hold &", probe()));
+    session.expect("running");
+    let (rinit, _) = session.background_job();
+    kill(rinit, libc::SIGTERM);
+    session.expect("exiting with 143");
+}
+
+#[test]
+fn an_interactive_shell_below_it_has_job_control() {
+    for shell in [BASH, DASH] {
+        for place in BOTH {
+            let mut session = Session::start(place, command(shell));
+            session.prompt();
+            let complaints = session.rest().to_owned();
+            assert!(!complaints.contains("job control"), "{complaints}");
+            job_control(&mut session);
+            session.line("exit 7");
+            assert_eq!(session.leader.exit_code(), 7);
+        }
+    }
+    // Between two of them: the inner one's own suspension is the outer one's job.
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&BASH.join(" "));
+    session.prompt();
+    let (rinit, inner) = session.job();
+    for _ in 0..2 {
+        job_control(&mut session);
+        session.line("suspend");
+        session.expect("Stopped");
+        session.prompt();
+        assert_eq!((state(rinit), state(inner)), (Some('T'), Some('T')));
+        session.line("fg");
+        session.until_foreground(group_of(inner));
+    }
+    session.run("exit 7");
+    session.line("echo code=$?.");
+    session.expect("code=7.");
+}
+
+/// A shell's own jobs: stopped, resumed, interrupted.
+fn job_control(session: &mut Session) {
+    session.line("cat");
+    says(session, "one");
+    session.press(CTRL_Z);
+    session.expect("Stopped");
+    session.prompt();
+    session.line("fg");
+    session.expect("cat");
+    says(session, "two");
+    session.press(CTRL_C);
+    session.prompt();
+    session.line("echo code=$?.");
+    session.expect("code=130.");
+    session.prompt();
+}
+
+#[test]
+fn a_pipeline_is_suspended_and_resumed_as_one_job() {
+    for shell in [BASH, DASH] {
+        let mut session = Session::shell(shell);
+        session.run_rinit("cat | sed -u 's/^/out: /'");
+        let job = session.job();
+        for round in 0..5 {
+            session.line(&format!("round {round}"));
+            session.expect(&format!("out: round {round}"));
+            session.press(CTRL_Z);
+            session.expect("Stopped");
+            session.prompt();
+            session.line("fg");
+            assert_eq!(session.job(), job);
+        }
+        session.press(CTRL_D);
+        session.prompt();
+    }
+}
+
+#[test]
+fn without_a_terminal_one_system_call_finds_out() {
+    let folder = Folder::new();
+    let trace = folder.file("trace");
+    let mut strace = program("strace");
+    // setsid(1) leaves the terminal, if the tests have one.
+    strace.args(["-o", &trace, "setsid", "--wait"]).arg(rinit()).arg("true");
+    assert_eq!(run_to_end(Place::Outside, &mut strace).code, 0);
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let own = trace.rsplit_once("execve(").unwrap().1;
+    let about_terminal = |line: &&str| line.contains("/dev/tty") || line.contains("ioctl(") || line.contains("pgrp");
+    let calls: Vec<_> = own.lines().filter(about_terminal).collect();
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+}
