@@ -1,9 +1,10 @@
 //! What /proc tells about the processes of this PID namespace: proc(5).
 
-use std::fs;
 use std::io;
 
 use libc::pid_t;
+
+use crate::sys::file;
 
 /// A process, as its `/proc/PID/stat` had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +33,20 @@ impl Process {
 /// All processes that /proc shows. One that ends meanwhile may be missing.
 ///
 /// # Errors
-/// Where /proc is not mounted or not readable.
+/// Where /proc is not mounted or not readable, or memory is short.
 pub fn list() -> io::Result<Vec<Process>> {
     let mut processes = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        processes.extend(read(pid));
+    let mut is_short = false;
+    file::names_in("/proc", |name| {
+        let Some(pid) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { return };
+        // The one list in rinit that can be long: where there is no memory for it, PID 1 goes on without.
+        is_short |= processes.try_reserve(1).is_err();
+        if !is_short {
+            processes.extend(read(pid));
+        }
+    })?;
+    if is_short {
+        return Err(io::ErrorKind::OutOfMemory.into());
     }
     if processes.is_empty() {
         // An empty directory is no proc file system: rinit itself would be in it.
@@ -68,7 +76,8 @@ pub fn descendants(processes: Vec<Process>, ancestor: pid_t) -> Vec<Process> {
 }
 
 fn read(pid: pid_t) -> Option<Process> {
-    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    // Some fifty numbers and a name of 64 bytes at most.
+    parse(file::read(&format!("/proc/{pid}/stat"), &mut [0; 2048]).ok()?)
 }
 
 /// `pid (name) state parent group …`: the name may hold parentheses, spaces and newlines, so it ends at the last

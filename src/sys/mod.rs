@@ -5,6 +5,7 @@
 //! few lines in `spawn.rs` and the start in `main.rs` it holds the only unsafe code.
 
 pub mod descriptor;
+pub mod file;
 pub mod heap;
 pub mod process;
 pub mod signal;
