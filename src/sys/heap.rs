@@ -21,8 +21,9 @@ const LARGEST: u32 = 15;
 /// Sizes between them: one free list each.
 const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
 
-/// The first chunk. It is part of the binary's zeroed memory: pages that are never used do not exist.
-const FIRST_CHUNK: usize = 8 * 1024;
+/// The first chunk. It is part of the binary's zeroed memory: pages that are never used do not exist. It is enough for
+/// a usual life with any options, so that an mmap(2) refused, once the command runs, ends no init.
+const FIRST_CHUNK: usize = 256 * 1024;
 
 /// What is asked of the kernel when a chunk is used up.
 const CHUNK: usize = 256 * 1024;
