@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
 
+pub mod trace;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
@@ -208,8 +210,9 @@ impl Running {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
+impl Running {
+    /// Ends it, with all that is below it.
+    pub fn end(&mut self) {
         // The end of its PID 1 is the end of the namespace: pid_namespaces(7). PID 1 is gone when all others have been
         // waited for, so it comes last.
         if let Some(keeper) = &mut self.keeper {
@@ -217,11 +220,18 @@ impl Drop for Running {
         }
         if self.ended.is_none() {
             let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.ended = self.child.wait().ok();
         }
         if let Some(keeper) = &mut self.keeper {
             let _ = keeper.wait();
         }
+        self.keeper = None;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -18,6 +18,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::process::exit;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,11 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         "hoard" => hoard(number(2), text(3)),
         // hoard-named NAME FILE
         "hoard-named" => hoard_named(words[2], text(3)),
+
+        "held" => held(&words[2..]),
+        "job" => job(&words[2..]),
+        "exercise" => exercise(text(2)),
+        "exercise-terminal" => exercise_terminal(),
         other => panic!("no such duty: {other}"),
     }
     0
@@ -262,8 +268,7 @@ fn inherit(states: &str, command: &[&CStr]) -> ! {
         }
     }
     set_mask(mask);
-    let mut words: Vec<*const c_char> = command.iter().map(|word| word.as_ptr()).collect();
-    words.push(null());
+    let words = list(command);
     // SAFETY: a list of C strings, with a null at its end.
     unsafe { libc::execv(words[0], words.as_ptr()) };
     panic!("{}", std::io::Error::last_os_error());
@@ -388,4 +393,137 @@ fn hoard_named(name: &CStr, file: &str) -> ! {
     // SAFETY: a C string, of which the kernel takes the first 15 bytes. The child inherits it.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }, 0);
     hoard(1, file)
+}
+
+/// Becomes the command when SIGUSR1 comes: the time to attach a tracer, who then sees the command from its exec on.
+fn held(command: &[&CStr]) -> ! {
+    static WORDS: AtomicPtr<*const c_char> = AtomicPtr::new(null_mut());
+    extern "C" fn go(_: c_int) {
+        let words = WORDS.load(Ordering::Relaxed);
+        // SAFETY: a list of C strings, with a null at its end; execve(2) may be called by a handler.
+        unsafe {
+            libc::execv(*words, words);
+            libc::_exit(98);
+        }
+    }
+    WORDS.store(list(command).leak().as_mut_ptr(), Ordering::Relaxed);
+    // SAFETY: an all-zero sigaction is a valid one; the handler does what a handler may.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = go as extern "C" fn(c_int) as libc::sighandler_t;
+        // The command inherits the handler's mask: nothing is to be added to it.
+        action.sa_flags = libc::SA_NODEFER;
+        libc::sigaction(libc::SIGUSR1, &action, null_mut());
+    }
+    hold()
+}
+
+/// A shell with job control, whose one job is the command: gives it the terminal (stdin), and continues it, with the
+/// terminal, when it stops. Exits with its exit code.
+fn job(command: &[&CStr]) -> ! {
+    let give_to = |group: c_int| {
+        // SAFETY: numbers only. A shell ignores SIGTTOU, so that a background group may do it too.
+        unsafe {
+            libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+            libc::tcsetpgrp(0, group);
+        }
+    };
+    let child = fork();
+    if child == 0 {
+        let words = list(command);
+        // SAFETY: numbers, and a list of C strings with a null at its end.
+        unsafe {
+            libc::setpgid(0, 0);
+            give_to(libc::getpid());
+            libc::signal(libc::SIGTTOU, libc::SIG_DFL);
+            libc::execv(words[0], words.as_ptr());
+            libc::_exit(98);
+        }
+    }
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is a live int; the rest is numbers.
+        unsafe {
+            libc::waitpid(child, &mut status, libc::WUNTRACED);
+            if !libc::WIFSTOPPED(status) {
+                exit(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) });
+            }
+            give_to(libc::getpgrp());
+            give_to(child);
+            libc::kill(-child, libc::SIGCONT);
+        }
+    }
+}
+
+/// A main child that gives its init one of everything to do: orphans, a plain signal and a queued one to forward, and
+/// a process to be asked to end in the grace period. Writes to FILE what came of it and exits with 7, come what may.
+fn exercise(file: &str) -> ! {
+    set_mask(u64::MAX);
+    // SAFETY: takes and changes nothing.
+    let (own, init) = unsafe { (libc::getpid(), libc::getppid()) };
+    if fork() == 0 {
+        while next_signal().is_some_and(|arrived| arrived.si_signo != libc::SIGTERM) {}
+        exit(0);
+    }
+    // How long to wait for what a fault may have swallowed. Nothing is decided by it.
+    let soon = || Instant::now() + Duration::from_millis(300);
+    orphans(2);
+    let children = format!("/proc/{init}/task/{init}/children");
+    let is_alone = || fs::read_to_string(&children).is_ok_and(|list| list.trim() == own.to_string());
+    let end = soon();
+    while !is_alone() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut came = String::new();
+    if is_alone() {
+        came += "reaped\n";
+    }
+    queue(init, 40, 1);
+    // SAFETY: numbers only.
+    unsafe { libc::kill(init, libc::SIGUSR1) };
+    let end = soon();
+    while !(came.contains("10 plain") && came.contains("40 value")) && Instant::now() < end {
+        // SAFETY: plain structures of the C library's own, which the calls fill.
+        unsafe {
+            let (mut all, mut arrived) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigfillset(&mut all);
+            let short = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            if libc::sigtimedwait(&all, &mut arrived, &short) > 0 {
+                came += &line(&arrived);
+            }
+        }
+    }
+    fs::write(file, came).unwrap();
+    // SAFETY: ends at once.
+    unsafe { libc::_exit(7) }
+}
+
+/// A main child that stops as Ctrl-Z has it, then by a stop that its init forwards, and exits with 7. Somebody
+/// continues it: whoever should, or else a helper of its own.
+fn exercise_terminal() -> ! {
+    // SAFETY: numbers only.
+    unsafe {
+        let (own, init) = (libc::getpid(), libc::getppid());
+        if fork() == 0 {
+            let is_orphan = || libc::getppid() != own;
+            libc::signal(libc::SIGTSTP, libc::SIG_IGN);
+            for round in 1_u32.. {
+                thread::sleep(Duration::from_millis(40));
+                if is_orphan() {
+                    libc::_exit(0);
+                }
+                libc::kill(if round % 4 == 0 { own } else { init }, libc::SIGCONT);
+            }
+        }
+        libc::kill(own, libc::SIGTSTP);
+        libc::kill(init, libc::SIGWINCH);
+        libc::kill(init, libc::SIGTSTP);
+        thread::sleep(Duration::from_millis(20));
+        libc::_exit(7)
+    }
+}
+
+/// The words as execve(2) takes them.
+fn list(words: &[&CStr]) -> Vec<*const c_char> {
+    words.iter().map(|word| word.as_ptr()).chain([null()]).collect()
 }
