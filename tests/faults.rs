@@ -3,6 +3,8 @@
 //! Which calls those are is read off a trace of the same run without faults, so a new one joins by itself. That trace
 //! is split where the command has been started: from there on nothing may end rinit but the command's own end.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,6 +245,7 @@ fn try_all(scenario: Scenario) -> Vec<String> {
     for (row, faults) in faults.chunks(ERRNOS.len()).enumerate() {
         let words = (0..faults.len()).map(|at| outcomes[&(row * ERRNOS.len() + at)].0.as_str());
         let name = format!("{} {}", faults[0].call, faults[0].when.name);
+        assert!(words.clone().any(|word| word != "-"), "{name}: no fault got in");
         table += &format!("\n{name:32}{}", words.map(|word| format!("{word:>8}")).collect::<String>());
     }
     // Not by println, which cargo swallows where nothing fails.

@@ -504,9 +504,10 @@ fn exercise_terminal() -> ! {
     // SAFETY: numbers only.
     unsafe {
         let (own, init) = (libc::getpid(), libc::getppid());
+        // The helper is in the same group, and must not stop.
+        libc::signal(libc::SIGTSTP, libc::SIG_IGN);
         if fork() == 0 {
             let is_orphan = || libc::getppid() != own;
-            libc::signal(libc::SIGTSTP, libc::SIG_IGN);
             for round in 1_u32.. {
                 thread::sleep(Duration::from_millis(40));
                 if is_orphan() {
@@ -515,6 +516,7 @@ fn exercise_terminal() -> ! {
                 libc::kill(if round % 4 == 0 { own } else { init }, libc::SIGCONT);
             }
         }
+        libc::signal(libc::SIGTSTP, libc::SIG_DFL);
         libc::kill(own, libc::SIGTSTP);
         libc::kill(init, libc::SIGWINCH);
         libc::kill(init, libc::SIGTSTP);
