@@ -31,8 +31,19 @@ fn checked_out() -> Option<String> {
     fs::metadata(".git").ok()?;
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/refs");
-    let git = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
-    digits(std::str::from_utf8(&git.stdout).ok()?)
+    let git = Command::new("git").args(["rev-parse", "HEAD"]).output().ok();
+    git.and_then(|git| digits(std::str::from_utf8(&git.stdout).ok()?)).or_else(looked_up)
+}
+
+/// What HEAD or the branch that it names says, where git itself is missing: in the image that builds, of all places.
+fn looked_up() -> Option<String> {
+    let head = fs::read_to_string(".git/HEAD").ok()?;
+    let Some(branch) = head.trim().strip_prefix("ref: ") else { return digits(&head) };
+    let packed = || {
+        let refs = fs::read_to_string(".git/packed-refs").ok()?;
+        refs.lines().find(|line| line.ends_with(&format!(" {branch}"))).map(str::to_owned)
+    };
+    digits(&fs::read_to_string(format!(".git/{branch}")).ok().or_else(packed)?)
 }
 
 fn digits(hash: &str) -> Option<String> {

@@ -7,6 +7,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use common::docker::{Container, Daemon, Docker, at_root};
 use common::{Folder, children, forwarded, probe, rinit, state, status_line, until, zombies};
@@ -20,7 +21,12 @@ fn the_image_holds_rinit_alone_and_each_of_its_uses_works() {
     let image = docker.build("Dockerfile", "rinit");
     let container = docker.start(&[&image, "--version"]);
     assert_eq!(container.code(), 0);
-    assert!(container.logs().starts_with("rinit "), "{}", container.logs());
+    let version = concat!("rinit ", env!("CARGO_PKG_VERSION"), " - git.");
+    assert!(container.logs().starts_with(version), "{}", container.logs());
+    // The builder has no git, but the tree says. (A linked work tree is elsewhere.)
+    if Path::new(&at_root(".git")).is_dir() {
+        assert_eq!(container.logs(), format!("{version}{}\n", env!("RINIT_COMMIT")));
+    }
     // Everything that is not empty: Docker adds empty files of its own, to mount over.
     let folder = Folder::new();
     docker.get(&["export", "--output", &folder.file("tar"), &container.name]);
