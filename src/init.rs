@@ -219,8 +219,10 @@ impl Init<'_> {
                     terminal.hand_over(self.group());
                 }
             }
-            Signal::STOP => self.stop_was_sent = true,
-            stop if stop.is_terminal_stop() => self.stop_was_sent = true,
+            // Of the kernel's own making it is the terminal's: a Ctrl-Z before the hand-over, or after a `fg` that
+            // rinit was not told of.
+            stop if stop.is_terminal_stop() && arrived.signal == stop && arrived.sender().is_none() => {}
+            stop if stop == Signal::STOP || stop.is_terminal_stop() => self.stop_was_sent = true,
             _ => {}
         }
         forward::forward(arrived, signal, self.config.target, self.main_child, self.everyone);

@@ -19,7 +19,8 @@ use crate::sys::signal::{self, Signal, SignalSet};
 pub struct Terminal {
     descriptor: OwnedFd,
     own_group: pid_t,
-    is_init: bool,
+    /// No shell above could resume what was stopped.
+    is_alone: bool,
 }
 
 /// What a stopped main child should do next.
@@ -42,8 +43,8 @@ impl Terminal {
             }
             Err(_) => return None,
         };
-        let is_init = process::own_pid() == 1;
-        Some(Self { descriptor, own_group: process::own_group(), is_init })
+        let is_alone = process::own_pid() == 1 || process::leads_session();
+        Some(Self { descriptor, own_group: process::own_group(), is_alone })
     }
 
     /// The descriptor to keep open.
@@ -65,7 +66,7 @@ impl Terminal {
         }
     }
 
-    /// Makes this group the foreground one, if the foreground is rinit's to give away.
+    /// Makes this group the foreground one, if that is to be.
     pub fn hand_over(&self, group: pid_t) {
         if self.is_ours() {
             self.give_to(group);
@@ -94,8 +95,8 @@ impl Terminal {
             self.give_to(group);
             return Next::Continue;
         }
-        if self.is_init {
-            // No shell above could resume a job. Without an init the kernel would have ignored the stop, since
+        if self.is_alone {
+            // Without an init the kernel would have ignored the stop, since
             // the process group would have been an orphaned one, setpgid(2). A background process that keeps
             // wanting the terminal is not that case: it would be stopped again at once, without end.
             let from_terminal = by == Signal::TSTP && !was_sent;
@@ -120,6 +121,11 @@ fn is_controlling(descriptor: &OwnedFd) -> bool {
 /// Stops rinit's process group, rinit included, until it is continued; whether it was. The SIGCONT stays blocked
 /// and pending: it is the next signal that rinit takes.
 fn stop_own_group() -> bool {
+    // Who was quicker than rinit to see the command stopped may have continued it. That SIGCONT would be lost:
+    // generating a stop signal discards it, POSIX, "Signal Generation and Delivery".
+    if signal::pending().contains(Signal::CONT) {
+        return true;
+    }
     if let Err(errno) = signal::send(0, Some(Signal::TSTP)) {
         debug!("cannot stop the own process group: {}", errno.desc());
     }

@@ -485,3 +485,43 @@ fn without_a_terminal_one_system_call_finds_out() {
     let calls: Vec<_> = own.lines().filter(about_terminal).collect();
     assert_eq!(calls.len(), 1, "{calls:#?}");
 }
+
+#[test]
+fn a_continue_that_overtakes_the_news_of_a_stop_is_not_lost() {
+    // Its session has no shell that would resume it, but another leader.
+    let mut script = program("sh");
+    script.args(["-c", "\"$0\" cat; exit $?"]).arg(rinit());
+    let mut session = Session::start(Place::Outside, script);
+    let (rinit, command) = session.job();
+    for round in 0..5 {
+        // rinit learns of both at once.
+        kill(rinit, libc::SIGSTOP);
+        until_stopped(rinit, true);
+        kill(command, libc::SIGSTOP);
+        until_stopped(command, true);
+        kill(rinit, libc::SIGCONT);
+        until_stopped(command, false);
+        session.until_foreground(group_of(command));
+        says(&mut session, &format!("round {round}"));
+        session.press(CTRL_Z);
+        says(&mut session, "and on");
+    }
+    session.press(CTRL_C);
+    assert_eq!(session.leader.exit_code(), 130);
+}
+
+#[test]
+fn ctrl_z_before_the_command_has_started_is_no_different() {
+    for place in BOTH {
+        // Held up before the hand-over, which is the child's work. strace's own processes are elsewhere.
+        let mut strace = program("strace");
+        strace.args(["-DDD", "-o", "/dev/null", "-e", "trace=clone", "-e", "inject=clone:delay_enter=500000"]);
+        strace.arg(rinit()).arg("cat");
+        let mut session = Session::start(place, strace);
+        session.leader.until_it_takes_signals();
+        session.press(CTRL_Z);
+        says(&mut session, "hello");
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+    }
+}

@@ -24,6 +24,11 @@ pub fn own_group() -> pid_t {
     nix::unistd::getpgrp().as_raw()
 }
 
+/// Whether rinit leads its session: getsid(2).
+pub fn leads_session() -> bool {
+    nix::unistd::getsid(None) == Ok(nix::unistd::getpid())
+}
+
 /// The process group of a process; getpgid(2).
 ///
 /// # Errors
