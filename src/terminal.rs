@@ -55,7 +55,10 @@ impl Terminal {
     /// Whether rinit's own group is the foreground one. Started in the background of an interactive shell it is
     /// not, and the terminal belongs to whom the user is typing to.
     pub fn is_ours(&self) -> bool {
-        descriptor::foreground(self.descriptor.as_fd()) == Ok(self.own_group)
+        let terminal = self.descriptor.as_fd();
+        // 0 is any group outside the PID namespace (`unshare --pid --fork rinit`): the shell's as well as rinit's.
+        descriptor::foreground(terminal) == Ok(self.own_group)
+            && (self.own_group != 0 || descriptor::may_read(terminal))
     }
 
     /// Makes this group the foreground one. The kernel's refusal (EPERM: the group has just ended; EIO: the

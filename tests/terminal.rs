@@ -4,7 +4,8 @@ mod common;
 
 use common::pty::{BASH, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, DASH, Session, group_of};
 use common::{
-    BOTH, Folder, Place, command, kill, probe, program, rinit, run_to_end, state, until, until_ready, until_recorded,
+    BOTH, Folder, Place, children, command, kill, probe, program, rinit, run_to_end, state, until, until_ready,
+    until_recorded,
 };
 
 /// Waits until a process is stopped, or is not.
@@ -524,4 +525,29 @@ fn ctrl_z_before_the_command_has_started_is_no_different() {
         session.press(CTRL_C);
         assert_eq!(session.leader.exit_code(), 130);
     }
+}
+
+#[test]
+fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
+    // Inside, the shell's process group and rinit's own both have the number 0.
+    let mut session = Session::shell(BASH);
+    let start = format!("unshare --pid --fork {}", rinit().into_string().unwrap());
+    session.run(&format!("{start} {} hold &", probe()));
+    until("rinit and its command", || {
+        let unshare = *children(session.leader.pid).first()?;
+        children(*children(unshare).first()?).first().copied()
+    });
+    session.line("echo still $((6 * 7))");
+    session.expect("still 42");
+    session.prompt();
+    assert_eq!(session.foreground(), group_of(session.leader.pid));
+    // In the foreground it hands over.
+    session.line(&format!("{start} cat"));
+    says(&mut session, "one");
+    session.press(CTRL_Z);
+    says(&mut session, "two");
+    session.press(CTRL_C);
+    session.prompt();
+    session.line("echo code=$?.");
+    session.expect("code=130.");
 }

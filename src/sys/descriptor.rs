@@ -48,7 +48,8 @@ fn highest_possible() -> RawFd {
 /// # Errors
 /// ENXIO where there is none, ENOENT in a root without /dev.
 pub fn open_controlling_terminal() -> Result<OwnedFd, Errno> {
-    nix::fcntl::open("/dev/tty", OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC, Mode::empty())
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    nix::fcntl::open("/dev/tty", flags, Mode::empty())
 }
 
 /// A descriptor of rinit's own for the same open file as stdin, stdout or stderr.
@@ -79,6 +80,12 @@ pub fn foreground(terminal: BorrowedFd<'_>) -> Result<pid_t, Errno> {
 pub fn set_foreground(terminal: BorrowedFd<'_>, group: pid_t) -> Result<(), Errno> {
     // SAFETY: a descriptor that is open.
     check(c_long::from(unsafe { libc::tcsetpgrp(terminal.as_raw_fd(), group) })).map(drop)
+}
+
+/// Whether rinit is in the terminal's foreground, as a read finds it: one of no bytes takes nothing away, and with
+/// SIGTTIN blocked the kernel refuses it to a background process, setpgid(2), termios(3).
+pub fn may_read(terminal: BorrowedFd<'_>) -> bool {
+    nix::unistd::read(terminal, &mut []) != Err(Errno::EIO)
 }
 
 /// stderr, for rinit's own messages. That it is open is not known: a write finds out.
