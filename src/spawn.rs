@@ -41,7 +41,7 @@ pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&
     let Some(&name) = command.first() else { return Err(EXIT_FAILURE) };
     let program = Program::new(name, command);
     let mut environment = Environment::new();
-    let foreground = terminal.filter(|terminal| terminal.is_ours());
+    let foreground = terminal.filter(|terminal| terminal.is_to_hand_over());
     let mut has_run = false;
     let mut failed = None;
     let mut child = || {

@@ -21,6 +21,8 @@ pub struct Terminal {
     own_group: pid_t,
     /// No shell above could resume what was stopped.
     is_alone: bool,
+    /// Others of rinit's group may want it, too, so that the command gets it only when it asks.
+    is_shared: bool,
 }
 
 /// What a stopped main child should do next.
@@ -44,7 +46,8 @@ impl Terminal {
             Err(_) => return None,
         };
         let is_alone = process::own_pid() == 1 || process::leads_session();
-        Some(Self { descriptor, own_group: process::own_group(), is_alone })
+        let is_shared = !is_alone && descriptor::stdout_is_pipe();
+        Some(Self { descriptor, own_group: process::own_group(), is_alone, is_shared })
     }
 
     /// The descriptor to keep open.
@@ -61,6 +64,13 @@ impl Terminal {
             && (self.own_group != 0 || descriptor::may_read(terminal))
     }
 
+    /// Whether the command is to have the foreground without asking for it: where that is rinit's to give away,
+    /// and not in `rinit COMMAND | less`. There the pager wants it, which is in rinit's group; a command that does
+    /// ask is stopped by SIGTTIN or SIGTTOU, and gets it then.
+    pub fn is_to_hand_over(&self) -> bool {
+        !self.is_shared && self.is_ours()
+    }
+
     /// Makes this group the foreground one. The kernel's refusal (EPERM: the group has just ended; EIO: the
     /// terminal is gone) leaves nothing to do.
     pub fn give_to(&self, group: pid_t) {
@@ -71,7 +81,7 @@ impl Terminal {
 
     /// Makes this group the foreground one, if that is to be.
     pub fn hand_over(&self, group: pid_t) {
-        if self.is_ours() {
+        if self.is_to_hand_over() {
             self.give_to(group);
         }
     }

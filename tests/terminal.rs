@@ -528,6 +528,32 @@ fn ctrl_z_before_the_command_has_started_is_no_different() {
 }
 
 #[test]
+fn a_pager_in_the_same_pipeline_gets_the_keys() {
+    let folder = Folder::new();
+    // More than a pipe holds, so that the command still runs while the pager is at its first page.
+    let text = "a line to look at\n".repeat(20_000) + "the last line\n";
+    let text = folder.write("text", text.as_bytes(), 0o644);
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&format!("cat {text} | less -X"));
+    session.expect("a line to look at");
+    session.press("G");
+    session.expect("the last line");
+    session.press(CTRL_Z);
+    session.expect("Stopped");
+    session.prompt();
+    session.line("fg");
+    session.expect("the last line");
+    session.press("q");
+    session.prompt();
+    // The command still gets the terminal if it asks.
+    session.run_rinit("sh -c 'read word; echo got $word' | cat");
+    session.background_job();
+    session.line("it");
+    session.expect("got it");
+    session.prompt();
+}
+
+#[test]
 fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
     // Inside, the shell's process group and rinit's own both have the number 0.
     let mut session = Session::shell(BASH);

@@ -88,6 +88,14 @@ pub fn may_read(terminal: BorrowedFd<'_>) -> bool {
     nix::unistd::read(terminal, &mut []) != Err(Errno::EIO)
 }
 
+/// Whether stdout goes to another process: pipe(7), or the socket pair that some shells make for it.
+pub fn stdout_is_pipe() -> bool {
+    // SAFETY: rinit was started with it, open or not; a closed one gives EBADF.
+    let stdout = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
+    let kind = nix::sys::stat::fstat(stdout).map_or(0, |status| status.st_mode & libc::S_IFMT);
+    kind == libc::S_IFIFO || kind == libc::S_IFSOCK
+}
+
 /// stderr, for rinit's own messages. That it is open is not known: a write finds out.
 fn stderr() -> BorrowedFd<'static> {
     // SAFETY: rinit never closes or reuses descriptor 2. Where it was closed from the start a write fails
