@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::pty::{BASH, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, DASH, Session, group_of};
+use common::interactive::Image;
+use common::pty::{BASH, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, DASH, PROMPT, Session, group_of};
 use common::{
     BOTH, Folder, Place, children, command, kill, probe, program, rinit, run_to_end, state, until, until_ready,
     until_recorded,
@@ -576,4 +577,58 @@ fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
     session.prompt();
     session.line("echo code=$?.");
     session.expect("code=130.");
+}
+
+/// What an interactive bash in a container owes its user.
+fn interactive_bash(session: &mut Session) {
+    session.prompt();
+    // Docker's terminal echoes what a command is typed.
+    session.run("stty -echo");
+    job_control(session);
+    session.resize(33, 101);
+    session.line("until [ \"$(stty size)\" = '33 101' ]; do sleep 0.1; done; echo resi''zed");
+    session.expect("resized");
+    session.prompt();
+    session.line("exit 7");
+    assert_eq!(session.leader.exit_code(), 7);
+}
+
+#[test]
+fn docker_run_it_and_docker_exec_it_give_a_whole_bash() {
+    let Some(image) = Image::new() else { return };
+    let environment = format!("PS1={PROMPT}");
+    let bash = ["/rinit", "bash", "--norc", "--noprofile", "-i"];
+    interactive_bash(&mut image.run(&["-it", "--env", &environment], &bash).session);
+    // A container that somebody else started: with rinit again for the command, and without.
+    let container = image.run(&[], &["/rinit", "/probe", "hold"]);
+    let rinit = container.pid();
+    until("its command", || children(rinit).first().copied());
+    interactive_bash(&mut container.exec(&bash));
+    interactive_bash(&mut container.exec(&bash[1..]));
+}
+
+#[test]
+fn docker_run_it_passes_keys_and_stops() {
+    let Some(image) = Image::new() else { return };
+    let echo = ["/rinit", "bash", "-c", "while read word; do echo out:$word; done"];
+    let mut container = image.run(&["-it"], &echo);
+    let command = container.command();
+    for round in 0..3 {
+        container.session.press(CTRL_Z);
+        container.session.line(&format!("round{round}"));
+        container.session.expect(&format!("out:round{round}"));
+        container.kill("TSTP");
+        until_stopped(command, true);
+        container.session.line("later");
+        container.kill("CONT");
+        until_stopped(command, false);
+        container.session.expect("out:later");
+    }
+    container.session.press(CTRL_C);
+    assert_eq!(container.session.leader.exit_code(), 130);
+
+    let mut container = image.run(&["-it"], &["/rinit", "/probe", "hold"]);
+    container.command();
+    container.session.press(CTRL_BACKSLASH);
+    assert_eq!(container.session.leader.exit_code(), 131);
 }

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use libc::{c_char, c_int, pid_t};
 
+pub mod interactive;
 pub mod pty;
 
 /// How long a condition may take on a slow machine before a test calls it broken.

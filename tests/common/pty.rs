@@ -24,7 +24,7 @@ pub const CTRL_Z: &str = "\x1a";
 pub const CTRL_D: &str = "\x04";
 
 /// What every shell here asks with.
-const PROMPT: &str = "prompt> ";
+pub const PROMPT: &str = "prompt> ";
 
 /// An interactive bash, as a user has it.
 pub const BASH: &[&str] = &["bash", "--norc", "--noprofile", "-i"];
