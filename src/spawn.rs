@@ -177,7 +177,10 @@ fn candidates(name: &CStr, path: Option<&[u8]>) -> Vec<CString> {
         let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
         CString::new([directory, slash, name].concat()).ok()
     };
-    path.unwrap_or(DEFAULT_PATH.as_bytes()).split(|byte| *byte == b':').filter_map(in_directory).collect()
+    let directories = path.unwrap_or(DEFAULT_PATH.as_bytes()).split(|byte| *byte == b':');
+    let mut files = Vec::with_capacity(directories.clone().count());
+    files.extend(directories.filter_map(in_directory));
+    files
 }
 
 /// Whether a file that the kernel cannot execute is no text either: a NUL before its first line's end, as bash

@@ -14,12 +14,12 @@ const ALIGN: usize = 16;
 /// Room for the header in front of a block.
 const HEADER: usize = ALIGN;
 
-/// The smallest block's size with its header, as a power of two, and the largest that comes from a chunk.
-const SMALLEST: u32 = 5;
-const LARGEST: u32 = 15;
+/// The smallest block's size, with its header, and the largest that comes from a chunk.
+const SMALLEST: usize = 2 * ALIGN;
+const LARGEST: usize = 32 * 1024;
 
 /// Sizes between them: one free list each.
-const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
+const CLASSES: usize = 4 * (LARGEST.ilog2() - ALIGN.ilog2()) as usize;
 
 /// The first chunk. It is part of the binary's zeroed memory: pages that are never used do not exist. It is enough for
 /// a usual life with any options, so that an mmap(2) refused, once the command runs, ends no init.
@@ -31,14 +31,17 @@ const CHUNK: usize = 256 * 1024;
 /// The header of a block that was moved up to be aligned more strictly: how far, with this bit. Sizes are even.
 const MOVED: usize = 1;
 
-/// Blocks by powers of two. A freed one waits in its size's list to be used again; a large one is the kernel's own
-/// mapping and goes back to it. So memory stays as flat as what is in use.
+/// Blocks in four sizes to each power of two. A freed one waits in its size's list to be used again; a large one is
+/// the kernel's own mapping and goes back to it. So memory stays as flat as what is in use.
 ///
 /// For one thread: the process has no other, and the child that shares its memory runs while it stands still.
+///
+/// The state lies behind the chunk, beside other data that is written: in front it would take room in the chunk's first
+/// page, the only one that most runs use.
 #[repr(C)]
 pub struct Heap {
-    state: UnsafeCell<State>,
     first: UnsafeCell<Chunk<FIRST_CHUNK>>,
+    state: UnsafeCell<State>,
 }
 
 #[repr(align(16))]
@@ -61,7 +64,7 @@ impl Heap {
     #[allow(clippy::new_without_default, reason = "a static needs a const fn")]
     pub const fn new() -> Self {
         let state = State { free: [null_mut(); CLASSES], next: null_mut(), left: 0, is_started: false };
-        Self { state: UnsafeCell::new(state), first: UnsafeCell::new(Chunk([0; FIRST_CHUNK])) }
+        Self { first: UnsafeCell::new(Chunk([0; FIRST_CHUNK])), state: UnsafeCell::new(state) }
     }
 
     /// A block of at least `size` bytes; null where memory is short.
@@ -70,15 +73,11 @@ impl Heap {
     /// One thread at a time.
     pub unsafe fn allocate(&self, size: usize) -> *mut u8 {
         let Some(whole) = size.checked_add(HEADER) else { return null_mut() };
-        let power = whole.max(1 << SMALLEST).checked_next_power_of_two().map_or(u32::MAX, usize::trailing_zeros);
         // SAFETY: the caller's promise; nothing below calls back.
         let state = unsafe { &mut *self.state.get() };
-        let block = if power > LARGEST {
-            map(whole)
-        } else {
-            let whole = 1 << power;
-            let list = state.free.get_mut((power - SMALLEST) as usize);
-            match list {
+        let block = match class(whole) {
+            None => map(whole),
+            Some((place, whole)) => match state.free.get_mut(place) {
                 Some(first) if !first.is_null() => {
                     let block = *first;
                     // SAFETY: a freed block holds the next one's address.
@@ -86,7 +85,7 @@ impl Heap {
                     return block;
                 }
                 _ => self.cut(state, whole).map(|start| (start, whole)),
-            }
+            },
         };
         let Some((start, whole)) = block else { return null_mut() };
         // SAFETY: the block begins with room for its header, aligned for it.
@@ -134,15 +133,14 @@ impl Heap {
         // SAFETY: the caller's promise: each block has a header, and a moved one the way back to its start.
         unsafe {
             let (start, whole) = Self::origin(block);
-            let power = whole.trailing_zeros();
             let state = &mut *self.state.get();
-            match state.free.get_mut(power.wrapping_sub(SMALLEST) as usize) {
-                Some(first) if whole == 1 << power => {
+            match class(whole).and_then(|(place, _)| state.free.get_mut(place)) {
+                Some(first) => {
                     let block = start.add(HEADER);
                     block.cast::<*mut u8>().write(*first);
                     *first = block;
                 }
-                _ => {
+                None => {
                     libc::munmap(start.cast(), whole);
                 }
             }
@@ -161,7 +159,7 @@ impl Heap {
         // SAFETY: the caller's promise; two live blocks do not overlap, and each is as long as what is copied.
         unsafe {
             let room = Self::room(block);
-            if size <= room && room / 4 <= size.max(1 << SMALLEST) {
+            if size <= room && room / 4 <= size.max(SMALLEST) {
                 return block;
             }
             let moved = self.allocate(size);
@@ -210,11 +208,24 @@ impl Heap {
             state.left = length;
         }
         let start = NonNull::new(state.next)?;
-        // `whole` is a power of two of at least 32, so what follows is aligned as a header has to be.
+        // `whole` is a multiple of 16, so what follows is aligned as a header has to be.
         state.next = state.next.wrapping_add(whole);
         state.left -= whole;
         Some(start)
     }
+}
+
+/// The free list that blocks of at least this size, header included, wait in, and their size; none where they are too
+/// large for a chunk.
+fn class(whole: usize) -> Option<(usize, usize)> {
+    let whole = whole.max(SMALLEST);
+    if whole > LARGEST {
+        return None;
+    }
+    let power = (whole - 1).ilog2();
+    let step = (1_usize << power >> 2).max(ALIGN);
+    let size = whole.next_multiple_of(step);
+    Some((4 * (power - ALIGN.ilog2()) as usize + (size - (1 << power)) / step - 1, size))
 }
 
 /// Zeroed pages of the kernel's, and their length: mmap(2). The length is never a size that comes from a chunk.
@@ -282,6 +293,22 @@ mod tests {
                 unsafe { heap.free(block) };
             }
         }
+    }
+
+    #[test]
+    fn sizes_come_in_steps_and_each_has_its_list() {
+        let mut last = None;
+        for whole in 1..=LARGEST {
+            let (place, size) = class(whole).unwrap();
+            assert!(size >= whole && size.is_multiple_of(ALIGN) && place < CLASSES);
+            assert!(size <= SMALLEST.max(whole + whole / 4 + ALIGN), "{whole} becomes {size}");
+            assert_eq!(class(size), Some((place, size)), "a block goes back to where it came from");
+            if last.is_some_and(|(_, smaller)| smaller != size) {
+                assert!(last.is_some_and(|(before, _)| before < place));
+            }
+            last = Some((place, size));
+        }
+        assert_eq!(class(LARGEST + 1), None);
     }
 
     #[test]
