@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{BOTH, Folder, Running, children, command, kill, probe, until, until_ready, zombies};
+use common::{BOTH, Folder, Running, children, command, kill, probe, state, until, until_ready, zombies};
 
 #[test]
 fn thousands_of_orphans_leave_no_zombie() {
@@ -27,12 +27,15 @@ fn thousands_of_orphans_leave_no_zombie() {
 fn one_sigchld_that_stands_for_many_loses_nobody() {
     for place in BOTH {
         let folder = Folder::new();
-        let (file, done) = (folder.file("log"), folder.file("done"));
-        let script = format!("({0} orphans 200; : > {done}) & exec {0} record {file}", probe());
+        let (file, held, done) = (folder.file("log"), folder.file("held"), folder.file("done"));
+        let orphans = format!("while ! [ -e {held} ]; do :; done; {} orphans 200; : > {done}", probe());
+        let script = format!("({orphans}) & exec {} record {file}", probe());
         let running = Running::start(place, &["sh", "-c", &script], |command| command);
         // Held, rinit finds one pending SIGCHLD for all that end meanwhile: signal(7), standard signals do not queue.
         running.main_child();
         running.kill(libc::SIGSTOP);
+        until("rinit to be held", || (state(running.pid) == Some('T')).then_some(()));
+        fs::write(&held, "").unwrap();
         until_ready(&file);
         until("the orphans to be made", || fs::exists(&done).unwrap().then_some(()));
         until("all to be zombies", || (zombies(running.pid) >= 200).then_some(()));
