@@ -109,7 +109,7 @@ fn list(name: &'static str, short: char, placeholder: &'static str) -> Arg {
 ///
 /// # Errors
 /// [`Error::Usage`] for anything that is not exactly as the contract has it.
-pub fn parse(words: &[&'static CStr], variable: impl Fn(&str) -> Option<OsString>) -> Result<Action, Error> {
+pub fn parse<'a>(words: &'a [&'static CStr], variable: impl Fn(&str) -> Option<OsString>) -> Result<Action<'a>, Error> {
     match words.first() {
         // The usual ENTRYPOINT has no options: nothing for clap to do.
         Some(first) if first.to_bytes() == b"--" => run(&Given::NONE, &variable, words.get(1..)),
@@ -120,7 +120,10 @@ pub fn parse(words: &[&'static CStr], variable: impl Fn(&str) -> Option<OsString
 
 /// The command line with options. On its own, so that clap's large frames are not under the init's for life.
 #[inline(never)]
-fn parse_options(words: &[&'static CStr], variable: &impl Fn(&str) -> Option<OsString>) -> Result<Action, Error> {
+fn parse_options<'a>(
+    words: &'a [&'static CStr],
+    variable: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Action<'a>, Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let matches = command()
         .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
@@ -170,14 +173,14 @@ fn is_option(word: &CStr) -> bool {
     matches!(word.to_bytes(), [b'-', _, ..])
 }
 
-fn run(
+fn run<'a>(
     given: &Given<'_>,
     variable: &impl Fn(&str) -> Option<OsString>,
-    words: Option<&[&'static CStr]>,
-) -> Result<Action, Error> {
+    words: Option<&'a [&'static CStr]>,
+) -> Result<Action<'a>, Error> {
     let config = config(given, variable)?;
     match words {
-        Some(words) if !words.is_empty() => Ok(Action::Run(config, words.to_vec())),
+        Some(words) if !words.is_empty() => Ok(Action::Run(config, words)),
         _ => Err(Error::Usage(
             "no command given; usage: rinit [OPTIONS] [--] COMMAND [ARGS]..., see 'rinit --help'".into(),
         )),
@@ -424,14 +427,16 @@ fn explain(error: &clap::Error) -> String {
 mod tests {
     use super::*;
 
-    fn parse_words(words: &[&'static str]) -> Result<Action, Error> {
+    fn parse_words(words: &[&'static str]) -> Result<Action<'static>, Error> {
         parse_with(words, &[])
     }
 
-    fn parse_with(words: &[&'static str], variables: &[(&str, &str)]) -> Result<Action, Error> {
+    fn parse_with(words: &[&'static str], variables: &[(&str, &str)]) -> Result<Action<'static>, Error> {
         let words: Vec<&'static CStr> =
             words.iter().map(|word| &*Box::leak(std::ffi::CString::new(*word).unwrap().into_boxed_c_str())).collect();
-        parse(&words, |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value)))
+        parse(words.leak(), |name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        })
     }
 
     fn config_of(words: &[&'static str], variables: &[(&str, &str)]) -> Config {

@@ -9,7 +9,7 @@ use crate::sys::signal::Signal;
 
 /// One of the things rinit can be started for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<'a> {
     /// Print this text on stdout and exit 0: help, version, license.
     Print(String),
     /// Copy this binary to a path.
@@ -19,7 +19,7 @@ pub enum Action {
     /// Be the init of a shared PID namespace, without a command.
     Pause(Config),
     /// Run a command: its name and its arguments, the bytes that they are.
-    Run(Config, Vec<&'static CStr>),
+    Run(Config, &'a [&'static CStr]),
 }
 
 /// How the init behaves.
@@ -75,38 +75,74 @@ pub enum Verbosity {
     Filter(String),
 }
 
-/// A signal, and what is forwarded in its place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rewrites(Vec<(Signal, Option<Signal>)>);
+/// For each signal the one that is forwarded in its place; none, where it is to be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrites([Option<Signal>; Signal::COUNT]);
+
+impl Default for Rewrites {
+    /// Each signal stays what it is.
+    fn default() -> Self {
+        Self(std::array::from_fn(Signal::from_index))
+    }
+}
 
 impl Rewrites {
     /// Adds a rule. A later rule for the same signal replaces the earlier one.
     pub fn add(&mut self, from: Signal, to: Option<Signal>) {
-        self.0.retain(|(known, _)| *known != from);
-        self.0.push((from, to));
+        if let Some(place) = self.0.get_mut(from.index()) {
+            *place = to;
+        }
     }
 
     /// What to forward for this signal; nothing, where it is to be dropped.
     pub fn apply(&self, signal: Signal) -> Option<Signal> {
-        match self.0.iter().find(|(from, _)| *from == signal) {
-            Some((_, to)) => *to,
-            None => Some(signal),
-        }
+        self.0.get(signal.index()).copied().flatten()
     }
 }
 
-/// A set of exit codes.
+/// A set of exit codes: bit n % 64 of word n / 64 is code n.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExitCodes(Vec<u8>);
+pub struct ExitCodes([u64; 4]);
 
 impl ExitCodes {
     /// Adds one.
     pub fn add(&mut self, code: u8) {
-        self.0.push(code);
+        if let Some(word) = self.0.get_mut(usize::from(code / 64)) {
+            *word |= 1 << (code % 64);
+        }
     }
 
     /// Whether it is in there.
     pub fn contains(&self, code: u8) -> bool {
-        self.0.contains(&code)
+        self.0.get(usize::from(code / 64)).is_some_and(|word| word >> (code % 64) & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_what_the_last_rule_makes_of_it() {
+        let mut rewrites = Rewrites::default();
+        let all = || (1..=64).map(|number| Signal::from_number(number).unwrap());
+        assert!(all().all(|signal| rewrites.apply(signal) == Some(signal)));
+        let last = Signal::from_number(64).unwrap();
+        rewrites.add(last, Some(Signal::INT));
+        rewrites.add(Signal::TERM, Some(Signal::INT));
+        rewrites.add(Signal::TERM, None);
+        assert_eq!((rewrites.apply(last), rewrites.apply(Signal::TERM)), (Some(Signal::INT), None));
+        assert_eq!(rewrites.apply(Signal::INT), Some(Signal::INT));
+    }
+
+    #[test]
+    fn a_set_of_exit_codes_holds_what_was_put_in() {
+        let mut codes = ExitCodes::default();
+        for code in [0, 63, 64, 143, 255] {
+            assert!(!codes.contains(code));
+            codes.add(code);
+        }
+        let held: Vec<u8> = (0..=255).filter(|code| codes.contains(*code)).collect();
+        assert_eq!(held, [0, 63, 64, 143, 255]);
     }
 }

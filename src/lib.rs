@@ -33,7 +33,7 @@ use sys::signal::SignalSet;
 /// signal mask rinit was started with; the answer is the exit code.
 pub fn run(words: &[&'static CStr], inherited: SignalSet) -> u8 {
     match cli::parse(words, |name| std::env::var_os(name)) {
-        Ok(Action::Run(config, command)) => init::run(&config, &command, inherited),
+        Ok(Action::Run(config, command)) => init::run(&config, command, inherited),
         Ok(Action::Pause(config)) => init::pause(&config),
         other => side_door(other),
     }
@@ -41,7 +41,7 @@ pub fn run(words: &[&'static CStr], inherited: SignalSet) -> u8 {
 
 /// What rinit does instead of being an init. On its own, so that its frames are not under an init's for life.
 #[inline(never)]
-fn side_door(action: Result<Action, Error>) -> u8 {
+fn side_door(action: Result<Action<'_>, Error>) -> u8 {
     message::set_up(&Verbosity::Level(LevelFilter::Warn), sys::process::own_pid());
     let result = action.and_then(|action| match action {
         Action::Print(text) => sys::descriptor::print(text.as_bytes()).map(|()| 0),

@@ -86,6 +86,9 @@ impl Signal {
     /// A file would grow past its limit.
     pub const XFSZ: Self = Self(libc::SIGXFSZ as u8);
 
+    /// How many there are.
+    pub const COUNT: usize = LAST as usize;
+
     /// The signal of that number, if there is one.
     pub fn from_number(number: c_int) -> Option<Self> {
         match u8::try_from(number) {
@@ -97,6 +100,16 @@ impl Signal {
     /// Its number.
     pub fn number(self) -> c_int {
         c_int::from(self.0)
+    }
+
+    /// Its place in a table of all signals.
+    pub fn index(self) -> usize {
+        usize::from(self.0) - 1
+    }
+
+    /// The signal with that place.
+    pub fn from_index(index: usize) -> Option<Self> {
+        Self::from_number(c_int::try_from(index).ok()? + 1)
     }
 
     /// Reads a signal as people write it: `TERM`, `SIGTERM`, `sigterm`, `15`, `RTMIN+3`, `RTMAX-2`.
