@@ -3,6 +3,7 @@
 //! An init reaps a zombie only once its parent is gone. One that stays is a live parent's fault, and this names
 //! it.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::fs;
 use std::thread;
@@ -65,7 +66,7 @@ fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: u64) -> 
             None => parents.push((zombie.parent, vec![zombie])),
         }
     }
-    parents.sort_by_key(|(_, children)| std::cmp::Reverse(children.len()));
+    parents.sort_unstable_by_key(|(parent, children)| (Reverse(children.len()), *parent));
     let mut text = String::new();
     if !parents.is_empty() {
         text.push_str("    PID  ZOMBIES    OLDEST  COMMAND          THEIR COMMANDS\n");
@@ -107,7 +108,7 @@ fn names(zombies: &[&Process]) -> String {
             None => counts.push((&zombie.name, 1)),
         }
     }
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
     let mut text = String::new();
     for (place, (name, count)) in counts.iter().take(NAMES_SHOWN).enumerate() {
         text.push_str(if place == 0 { "" } else { ", " });

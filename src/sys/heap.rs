@@ -1,9 +1,9 @@
-//! The heap, in place of the C library's: some pages of the binary's own first, and the kernel's when they are used
-//! up.
+//! The heap, in place of the C library's: zeroed memory of the binary's own, and the kernel's when that is used up.
 //!
 //! The C library's allocator prepares itself before main, in every container, whether it is needed or not: four
 //! system calls (getrandom, three times brk), pages that stay dirty and, on glibc, 35 KiB of code. rinit allocates
-//! some hundred bytes in a usual life. malloc(3) calls this interposition; `main.rs` has the symbols.
+//! some 2 KiB in a usual life, and 60 KiB more for a moment where it has options to read. malloc(3) calls this
+//! interposition; `malloc.rs` has the symbols.
 
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull, null_mut};
@@ -21,9 +21,16 @@ const LARGEST: usize = 32 * 1024;
 /// Sizes between them: one free list each.
 const CLASSES: usize = 4 * (LARGEST.ilog2() - ALIGN.ilog2()) as usize;
 
-/// The first chunk. It is part of the binary's zeroed memory: pages that are never used do not exist. It is enough for
-/// a usual life with any options, so that an mmap(2) refused, once the command runs, ends no init.
-const FIRST_CHUNK: usize = 256 * 1024;
+/// What comes first: enough for a usual run without options, small enough to share a page with other data that is
+/// written. What is freed in it stays unused.
+const NEAR: usize = 3 * 1024;
+
+/// What comes after it. Pages of it that are never used do not exist. It is enough for a usual life with any options,
+/// so that an mmap(2) refused, once the command runs, ends no init.
+const RESERVE: usize = 256 * 1024;
+
+/// The pages that are worth a system call to give back.
+const WORTH_GIVING_BACK: usize = 16 * 1024;
 
 /// What is asked of the kernel when a chunk is used up.
 const CHUNK: usize = 256 * 1024;
@@ -32,28 +39,28 @@ const CHUNK: usize = 256 * 1024;
 const MOVED: usize = 1;
 
 /// Blocks in four sizes to each power of two. A freed one waits in its size's list to be used again; a large one is
-/// the kernel's own mapping and goes back to it. So memory stays as flat as what is in use.
+/// the kernel's own mapping and goes back to it; and when the last one of the reserve is freed, as after the command
+/// line has been read, the reserve's pages go back. So memory stays as flat as what is in use.
 ///
 /// For one thread: the process has no other, and the child that shares its memory runs while it stands still.
-///
-/// The state lies behind the chunk, beside other data that is written: in front it would take room in the chunk's first
-/// page, the only one that most runs use.
-#[repr(C)]
 pub struct Heap {
-    first: UnsafeCell<Chunk<FIRST_CHUNK>>,
+    /// Of words that are aligned as blocks have to be.
+    near: UnsafeCell<[u128; NEAR / ALIGN]>,
     state: UnsafeCell<State>,
 }
 
-#[repr(align(16))]
-struct Chunk<const SIZE: usize>([u8; SIZE]);
-
 struct State {
+    /// What is used of [`NEAR`].
+    near: usize,
     /// The freed blocks of each size: each holds the address of the next in its first word.
     free: [*mut u8; CLASSES],
-    /// What is left of the newest chunk.
+    /// Where the reserve begins; null before it is used.
+    reserve: *mut u8,
+    /// What is left of the newest chunk: of the reserve, or of what the kernel gave when that was used up.
     next: *mut u8,
     left: usize,
-    is_started: bool,
+    /// Blocks of all chunks that are in use.
+    in_use: usize,
 }
 
 // SAFETY: only one thread ever uses a heap: rinit has no other.
@@ -63,8 +70,9 @@ impl Heap {
     /// A heap with nothing handed out.
     #[allow(clippy::new_without_default, reason = "a static needs a const fn")]
     pub const fn new() -> Self {
-        let state = State { free: [null_mut(); CLASSES], next: null_mut(), left: 0, is_started: false };
-        Self { first: UnsafeCell::new(Chunk([0; FIRST_CHUNK])), state: UnsafeCell::new(state) }
+        let (reserve, next) = (null_mut(), null_mut());
+        let state = State { near: 0, free: [null_mut(); CLASSES], reserve, next, left: 0, in_use: 0 };
+        Self { near: UnsafeCell::new([0; NEAR / ALIGN]), state: UnsafeCell::new(state) }
     }
 
     /// A block of at least `size` bytes; null where memory is short.
@@ -77,14 +85,20 @@ impl Heap {
         let state = unsafe { &mut *self.state.get() };
         let block = match class(whole) {
             None => map(whole),
+            Some((_, whole)) if whole <= NEAR - state.near => {
+                let start = self.near.get().cast::<u8>().wrapping_add(state.near);
+                state.near += whole;
+                NonNull::new(start).map(|start| (start, whole))
+            }
             Some((place, whole)) => match state.free.get_mut(place) {
                 Some(first) if !first.is_null() => {
                     let block = *first;
                     // SAFETY: a freed block holds the next one's address.
                     *first = unsafe { block.cast::<*mut u8>().read() };
+                    state.in_use += 1;
                     return block;
                 }
-                _ => self.cut(state, whole).map(|start| (start, whole)),
+                _ => state.cut(whole).map(|start| (start, whole)),
             },
         };
         let Some((start, whole)) = block else { return null_mut() };
@@ -134,11 +148,18 @@ impl Heap {
         unsafe {
             let (start, whole) = Self::origin(block);
             let state = &mut *self.state.get();
+            if start.addr().wrapping_sub(self.near.get().addr()) < NEAR {
+                return;
+            }
             match class(whole).and_then(|(place, _)| state.free.get_mut(place)) {
                 Some(first) => {
                     let block = start.add(HEADER);
                     block.cast::<*mut u8>().write(*first);
                     *first = block;
+                    state.in_use -= 1;
+                    if state.in_use == 0 {
+                        state.empty();
+                    }
                 }
                 None => {
                     libc::munmap(start.cast(), whole);
@@ -194,25 +215,74 @@ impl Heap {
             (start, start.cast::<usize>().read())
         }
     }
+}
 
+impl State {
     /// A piece of the newest chunk. What is left of the one before stays unused.
-    fn cut(&self, state: &mut State, whole: usize) -> Option<NonNull<u8>> {
-        if !state.is_started {
-            state.is_started = true;
-            state.next = self.first.get().cast();
-            state.left = FIRST_CHUNK;
+    fn cut(&mut self, whole: usize) -> Option<NonNull<u8>> {
+        if self.reserve.is_null() {
+            self.reserve = reserve();
+            (self.next, self.left) = (self.reserve, RESERVE);
         }
-        if state.left < whole {
+        if self.left < whole {
             let (chunk, length) = map(CHUNK)?;
-            state.next = chunk.as_ptr();
-            state.left = length;
+            (self.next, self.left) = (chunk.as_ptr(), length);
         }
-        let start = NonNull::new(state.next)?;
+        let start = NonNull::new(self.next)?;
         // `whole` is a multiple of 16, so what follows is aligned as a header has to be.
-        state.next = state.next.wrapping_add(whole);
-        state.left -= whole;
+        self.next = self.next.wrapping_add(whole);
+        self.left -= whole;
+        self.in_use += 1;
         Some(start)
     }
+
+    /// Nothing is in use: begins the reserve anew. Not where the kernel has given more, which would be forgotten.
+    fn empty(&mut self) {
+        let used = self.next.addr().wrapping_sub(self.reserve.addr());
+        if used > RESERVE {
+            return;
+        }
+        self.free = [null_mut(); CLASSES];
+        (self.next, self.left) = (self.reserve, RESERVE);
+        if used >= WORTH_GIVING_BACK {
+            give_back(self.reserve, used);
+        }
+    }
+}
+
+// A section of its own, which linkers put behind `.bss`: among the others it would part what rinit and the C library
+// write, and make them dirty a page more.
+std::arch::global_asm!(
+    ".pushsection .reserve, \"aw\", @nobits",
+    ".balign 16",
+    "rinit_heap_reserve: .zero {size}",
+    ".popsection",
+    size = const RESERVE,
+);
+
+/// The zeroed memory of the binary's own.
+#[cfg(not(test))]
+fn reserve() -> *mut u8 {
+    unsafe extern "C" {
+        static mut rinit_heap_reserve: [u8; RESERVE];
+    }
+    (&raw mut rinit_heap_reserve).cast()
+}
+
+/// Each heap of a test has one of its own.
+#[cfg(test)]
+fn reserve() -> *mut u8 {
+    map(RESERVE).map_or(null_mut(), |(start, _)| start.as_ptr())
+}
+
+/// Lets go of the whole pages among these bytes, which are zero when they are used again: madvise(2).
+fn give_back(start: *mut u8, length: usize) {
+    // SAFETY: takes a number only.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 16);
+    let before = start.addr().next_multiple_of(page) - start.addr();
+    let whole = length.saturating_sub(before) / page * page;
+    // SAFETY: inside the reserve, where no block is in use. Refused, the pages just stay.
+    unsafe { libc::madvise(start.wrapping_add(before).cast(), whole, libc::MADV_DONTNEED) };
 }
 
 /// The free list that blocks of at least this size, header included, wait in, and their size; none where they are too
@@ -311,11 +381,25 @@ mod tests {
         assert_eq!(class(LARGEST + 1), None);
     }
 
+    /// Uses up what comes before the reserve, and takes one block of that.
+    unsafe fn first_of_the_reserve(heap: &Heap) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            loop {
+                let block = heap.allocate(1);
+                if (*heap.state.get()).in_use == 1 {
+                    return block;
+                }
+            }
+        }
+    }
+
     #[test]
     fn freed_memory_is_used_again() {
         let heap = Box::new(Heap::new());
         // SAFETY: each block is freed once.
         unsafe {
+            first_of_the_reserve(&heap);
             for size in [1, 100, 3_000, 30_000] {
                 let first = heap.allocate(size);
                 heap.free(first);
@@ -325,6 +409,29 @@ mod tests {
                     heap.free(again);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_empty_heap_begins_anew_on_zeroed_pages() {
+        let heap = Box::new(Heap::new());
+        // SAFETY: each block is used within its size, and freed once.
+        unsafe {
+            let block = first_of_the_reserve(&heap);
+            let state = heap.state.get();
+            let first = (*state).reserve;
+            let blocks: Vec<_> = (1..100).map(|size| heap.allocate(size * 30)).collect();
+            for block in &blocks {
+                block.write_bytes(0xff, 20);
+            }
+            blocks.into_iter().for_each(|block| heap.free(block));
+            assert_ne!((*state).next, first, "one is still in use");
+            let used = (*state).next.addr() - first.addr();
+            heap.free(block);
+            assert_eq!(((*state).in_use, (*state).next), (0, first));
+            // But for a part of a page at the end.
+            let pages = std::slice::from_raw_parts(first, used - 64 * 1024);
+            assert!(pages.iter().all(|byte| *byte == 0));
         }
     }
 
