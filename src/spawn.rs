@@ -4,8 +4,7 @@
 //! same descriptors, directory and environment. Two differences are meant: a process group of its own, and the
 //! pid in the variables that tell a service whom they are for.
 
-use std::ffi::{CStr, CString, c_char};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, c_char};
 
 use libc::pid_t;
 use log::error;
@@ -30,7 +29,7 @@ pub struct Inherited {
 const SHELL: &CStr = c"/bin/sh";
 
 /// Where commands are looked for without PATH: execvp(3), as glibc has it.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// Starts the command as a child in a process group of its own, in the terminal's foreground where that is
 /// rinit's to give.
@@ -39,7 +38,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// The exit code to leave with; why is logged.
 pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&Terminal>) -> Result<pid_t, u8> {
     let Some(&name) = command.first() else { return Err(EXIT_FAILURE) };
-    let program = Program::new(name, command);
+    let mut program = Program::new(name, command);
     let mut environment = Environment::new();
     let foreground = terminal.filter(|terminal| terminal.is_to_hand_over());
     let mut has_run = false;
@@ -98,39 +97,44 @@ fn refused(errno: Errno) -> u8 {
     EXIT_FAILURE
 }
 
-/// The command as execve(2) takes it, all made before the clone: the child allocates nothing.
+/// The command as execve(2) takes it, with room for all that is put in later: the child allocates nothing.
 struct Program {
-    /// The files to try, in order.
-    files: Vec<CString>,
-    /// The arguments, null-terminated.
+    /// The command's name.
+    name: &'static [u8],
+    /// The directories that it is looked for in: what PATH says.
+    path: &'static [u8],
+    /// Room for the longest name of a file to try.
+    file: Vec<u8>,
+    /// The shell for a script, the arguments, and a null: execve(2) gets it from the second on, the shell all of it.
     arguments: Vec<*const c_char>,
-    /// The same for a script that the shell has to run: the shell, the file (put in when known), the rest.
-    script: Vec<*const c_char>,
 }
 
 impl Program {
-    fn new(name: &CStr, command: &[&'static CStr]) -> Self {
-        let rest = command.get(1..).unwrap_or_default();
-        let pointers = |first: &[*const c_char]| {
-            let rest = rest.iter().map(|argument| argument.as_ptr());
-            first.iter().copied().chain(rest).chain([std::ptr::null()]).collect()
-        };
-        Self {
-            files: candidates(name, std::env::var_os("PATH").as_ref().map(|path| path.as_bytes())),
-            arguments: pointers(&[name.as_ptr()]),
-            script: pointers(&[SHELL.as_ptr(), std::ptr::null()]),
-        }
+    fn new(name: &'static CStr, command: &[&'static CStr]) -> Self {
+        let path = entries().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+        Self::with_path(name, command, path.unwrap_or(DEFAULT_PATH))
+    }
+
+    fn with_path(name: &'static CStr, command: &[&'static CStr], path: &'static [u8]) -> Self {
+        let name = name.to_bytes();
+        let longest = directories(name, path).map(<[u8]>::len).max().unwrap_or(0);
+        let mut arguments = Vec::with_capacity(command.len() + 2);
+        arguments.push(SHELL.as_ptr());
+        arguments.extend(command.iter().map(|argument| argument.as_ptr()));
+        arguments.push(std::ptr::null());
+        Self { name, path, file: Vec::with_capacity(longest + name.len() + 2), arguments }
     }
 
     /// Becomes the command, or tells why not: execvp(3).
-    fn execute(&self, environment: *const *const c_char) -> Errno {
+    fn execute(&mut self, environment: *const *const c_char) -> Errno {
         // Nothing to try is a name that cannot be there, such as an empty one.
         let mut answer = Errno::ENOENT;
-        for file in &self.files {
-            match execve(file, &self.arguments, environment) {
+        for directory in directories(self.name, self.path) {
+            self.name_file_in(directory);
+            match execve(&self.file, self.arguments.get(1..).unwrap_or_default(), environment) {
                 // Found, but not to be run. Another directory may have one that can.
                 Errno::EACCES => answer = Errno::EACCES,
-                Errno::ENOEXEC => return self.execute_by_shell(file, environment),
+                Errno::ENOEXEC => return self.execute_by_shell(environment),
                 missing @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
                     if answer != Errno::EACCES {
                         answer = missing;
@@ -143,49 +147,46 @@ impl Program {
     }
 
     /// A script without `#!` is the shell's; a program for another machine is nobody's.
-    fn execute_by_shell(&self, file: &CStr, environment: *const *const c_char) -> Errno {
-        if is_binary(file) {
-            return Errno::ENOEXEC;
+    fn execute_by_shell(&mut self, environment: *const *const c_char) -> Errno {
+        if !is_binary(&self.file) {
+            if let Some(script) = self.arguments.get_mut(1) {
+                *script = self.file.as_ptr().cast();
+            }
+            execve(SHELL.to_bytes_with_nul(), &self.arguments, environment);
         }
-        // The one allocation in the child, on its rarest path. It has rinit's memory to itself meanwhile.
-        let mut arguments = self.script.clone();
-        if let Some(script) = arguments.get_mut(1) {
-            *script = file.as_ptr();
-        }
-        execve(SHELL, &arguments, environment);
         Errno::ENOEXEC
     }
+
+    /// The name of the command's file in this directory, as a C string.
+    fn name_file_in(&mut self, directory: &[u8]) {
+        self.file.clear();
+        self.file.extend_from_slice(directory);
+        if !directory.is_empty() {
+            self.file.push(b'/');
+        }
+        self.file.extend_from_slice(self.name);
+        self.file.push(0);
+    }
 }
 
-fn execve(file: &CStr, arguments: &[*const c_char], environment: *const *const c_char) -> Errno {
+/// The directories in which a name is looked for: those of PATH, of which an empty one is the working directory. A
+/// name with a slash is that of a file already.
+fn directories<'a>(name: &[u8], path: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let path = if name.contains(&b'/') { b"" } else { path };
+    path.split(|byte| *byte == b':').take(if name.is_empty() { 0 } else { usize::MAX })
+}
+
+/// `file` ends with a NUL. Returns only where the kernel refuses.
+fn execve(file: &[u8], arguments: &[*const c_char], environment: *const *const c_char) -> Errno {
     // SAFETY: C strings, in null-terminated lists, that live as long as rinit. It returns only on failure.
-    unsafe { libc::execve(file.as_ptr(), arguments.as_ptr(), environment) };
+    unsafe { libc::execve(file.as_ptr().cast(), arguments.as_ptr(), environment) };
     Errno::last()
-}
-
-/// The files that a name can mean: itself where it has a slash, else one in each directory of PATH, of which an
-/// empty one is the working directory.
-fn candidates(name: &CStr, path: Option<&[u8]>) -> Vec<CString> {
-    let name = name.to_bytes();
-    if name.is_empty() {
-        return Vec::new();
-    }
-    if name.contains(&b'/') {
-        return CString::new(name).into_iter().collect();
-    }
-    let in_directory = |directory: &[u8]| {
-        let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-        CString::new([directory, slash, name].concat()).ok()
-    };
-    let directories = path.unwrap_or(DEFAULT_PATH.as_bytes()).split(|byte| *byte == b':');
-    let mut files = Vec::with_capacity(directories.clone().count());
-    files.extend(directories.filter_map(in_directory));
-    files
 }
 
 /// Whether a file that the kernel cannot execute is no text either: a NUL before its first line's end, as bash
 /// has it. What cannot be read cannot be told; the shell could not read it either.
-fn is_binary(file: &CStr) -> bool {
+fn is_binary(file: &[u8]) -> bool {
+    let Ok(file) = CStr::from_bytes_with_nul(file) else { return true };
     let mut start = [0; 256];
     let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
     let read = nix::fcntl::open(file, flags, nix::sys::stat::Mode::empty())
@@ -296,18 +297,26 @@ fn decimal(mut number: u32, room: &mut [u8; PID_ROOM]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn candidates_of(name: &str, path: Option<&str>) -> Vec<String> {
-        let name = CString::new(name).unwrap();
-        let found = candidates(&name, path.map(str::as_bytes));
-        found.into_iter().map(|file| file.into_string().unwrap()).collect()
+    fn files(name: &'static CStr, path: &'static [u8]) -> Vec<String> {
+        let mut program = Program::with_path(name, &[name], path);
+        let room = program.file.capacity();
+        let files = directories(program.name, path).map(|directory| {
+            program.name_file_in(directory);
+            let file = CStr::from_bytes_with_nul(&program.file).unwrap();
+            file.to_str().unwrap().to_owned()
+        });
+        let files = files.collect();
+        assert_eq!(program.file.capacity(), room, "the child must not allocate");
+        files
     }
 
     #[test]
     fn a_name_without_a_slash_is_looked_for_in_path() {
-        assert_eq!(candidates_of("ls", Some("/a::b")), ["/a/ls", "ls", "b/ls"]);
-        assert_eq!(candidates_of("ls", None), ["/bin/ls", "/usr/bin/ls"]);
-        assert_eq!(candidates_of("./ls", Some("/a")), ["./ls"]);
-        assert!(candidates_of("", Some("/a")).is_empty());
+        assert_eq!(files(c"ls", b"/a::b"), ["/a/ls", "ls", "b/ls"]);
+        assert_eq!(files(c"ls", b""), ["ls"]);
+        assert_eq!(files(c"ls", DEFAULT_PATH), ["/bin/ls", "/usr/bin/ls"]);
+        assert_eq!(files(c"./ls", b"/a:/b"), ["./ls"]);
+        assert!(files(c"", b"/a").is_empty());
     }
 
     #[test]

@@ -23,7 +23,7 @@ const CLASSES: usize = 4 * (LARGEST.ilog2() - ALIGN.ilog2()) as usize;
 
 /// What comes first: enough for a usual run without options, small enough to share a page with other data that is
 /// written. What is freed in it stays unused.
-const NEAR: usize = 3 * 1024;
+const NEAR: usize = 2 * 1024;
 
 /// What comes after it. Pages of it that are never used do not exist. It is enough for a usual life with any options,
 /// so that an mmap(2) refused, once the command runs, ends no init.
@@ -84,12 +84,13 @@ impl Heap {
         // SAFETY: the caller's promise; nothing below calls back.
         let state = unsafe { &mut *self.state.get() };
         let block = match class(whole) {
-            None => map(whole),
-            Some((_, whole)) if whole <= NEAR - state.near => {
+            _ if whole <= NEAR - state.near => {
+                let whole = whole.next_multiple_of(ALIGN);
                 let start = self.near.get().cast::<u8>().wrapping_add(state.near);
                 state.near += whole;
                 NonNull::new(start).map(|start| (start, whole))
             }
+            None => map(whole),
             Some((place, whole)) => match state.free.get_mut(place) {
                 Some(first) if !first.is_null() => {
                     let block = *first;
