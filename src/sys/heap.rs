@@ -21,9 +21,9 @@ const LARGEST: usize = 32 * 1024;
 /// Sizes between them: one free list each.
 const CLASSES: usize = 4 * (LARGEST.ilog2() - ALIGN.ilog2()) as usize;
 
-/// What comes first: enough for a usual run without options, small enough to share a page with other data that is
-/// written. What is freed in it stays unused.
-const NEAR: usize = 2 * 1024;
+/// What comes first: enough for a usual run without options, of which glibc takes 1.8 KiB before main and musl nothing;
+/// small enough to share a page with other data that is written. What is freed in it stays unused.
+const NEAR: usize = if cfg!(target_env = "musl") { 384 } else { 2048 };
 
 /// What comes after it. Pages of it that are never used do not exist. It is enough for a usual life with any options,
 /// so that an mmap(2) refused, once the command runs, ends no init.
