@@ -12,3 +12,5 @@ RUN cargo build --release --locked
 FROM scratch
 COPY --from=build /src/target/release/rinit /rinit
 ENTRYPOINT ["/rinit"]
+# Started without a command, as a runtime starts the pause container of a pod.
+CMD ["--pause"]

@@ -9,15 +9,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::docker::{Container, Daemon, Docker, at_root};
-use common::{Folder, children, forwarded, probe, rinit, state, status_line, until, zombies};
-
-/// Ends with 7 on SIGTERM, and writes down what arrives until then.
-const RECORD: [&str; 5] = ["/probe", "record", "/dev/stdout", "15", "7"];
+use common::engine::{Container, Daemon, Engine, RECORD, at_root, reaps_and_passes_on};
+use common::{Folder, children, forwarded, probe, rinit, status_line, until, zombies};
 
 #[test]
 fn the_image_holds_rinit_alone_and_each_of_its_uses_works() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let image = docker.build("Dockerfile", "rinit");
     let container = docker.start(&[&image, "--version"]);
     assert_eq!(container.code(), 0);
@@ -58,12 +55,12 @@ fn the_image_holds_rinit_alone_and_each_of_its_uses_works() {
 
 #[test]
 fn the_example_serves_leaves_no_zombie_and_ends_with_its_own_code() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     serves_and_stops(&docker, &docker.build("Dockerfile.example", "example"));
 }
 
 /// Looks at examples/docker/server.py in a container.
-fn serves_and_stops(docker: &Docker, image: &str) {
+fn serves_and_stops(docker: &Engine, image: &str) {
     let server = docker.start(&[image]);
     server.until_logged("listening");
     for _ in 0..3 {
@@ -79,7 +76,7 @@ fn serves_and_stops(docker: &Docker, image: &str) {
 
 #[test]
 fn every_exit_code_is_the_commands_or_says_what_went_wrong() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let image = docker.rinit_and_probe();
     for (command, code) in [
         (&["/probe", "exit", "0"][..], 0),
@@ -99,7 +96,7 @@ fn every_exit_code_is_the_commands_or_says_what_went_wrong() {
 
 #[test]
 fn each_signal_of_docker_kill_arrives() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let image = docker.rinit_and_probe();
     let container = docker.start(&[&image.name, "/rinit", "/probe", "record", "/dev/stdout"]);
     container.until_logged("ready");
@@ -115,7 +112,7 @@ fn each_signal_of_docker_kill_arrives() {
 
 #[test]
 fn a_narrow_container_is_as_good_as_any() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let busybox = ("/bin/busybox", "bin/busybox");
     let image = docker.image(&[(rinit().to_str().unwrap(), "rinit"), (&probe(), "probe"), busybox]);
     // A few, since in so little memory a hundred forks at once are too much under any init, or none.
@@ -145,7 +142,7 @@ fn a_narrow_container_is_as_good_as_any() {
 
 #[test]
 fn a_pid_limit_that_leaves_no_room_is_said_and_125() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let image = docker.rinit_and_probe();
     let outcome = docker.run_to_end(&["--pids-limit", "1", &image.name, "/rinit", "/probe", "exit", "0"]);
     assert_eq!(outcome.code, 125, "{}", outcome.stderr);
@@ -155,7 +152,7 @@ fn a_pid_limit_that_leaves_no_room_is_said_and_125() {
 
 #[test]
 fn who_leaves_zombies_is_named_in_an_image_that_holds_nothing_else() {
-    let Some(docker) = Docker::here() else { return };
+    let Some(docker) = Engine::docker() else { return };
     let image = docker.rinit_and_probe();
     let container = docker.start(&[&image.name, "/rinit", "/probe", "hoard", "3", "/dev/stdout"]);
     container.until_logged("ready");
@@ -183,30 +180,12 @@ fn is_the_init_of(daemon: &Daemon, path: &str) {
     let warning = |text: &str| text.lines().any(|line| line.contains("arning") && line.contains("init"));
     assert!(!warning(&info.stderr) && !warning(&daemon.log()), "{}\n{}", info.stderr, daemon.log());
 
-    let busybox = ("/bin/busybox", "bin/busybox");
-    let image = docker.image(&[(&probe(), "probe"), busybox]);
-    // What makes orphans is started before the application, as by an entrypoint script.
-    let script = format!("/probe orphans 200 & exec {}", RECORD.join(" "));
-    let start = |options: &[&str]| {
-        let container = docker.start(&[options, &[&image.name, "/bin/busybox", "sh", "-c", &script]].concat());
-        container.until_logged("ready");
-        container
-    };
-    // Without an init the application is PID 1, and all of them stay: there is something to be reaped.
-    let alone = start(&[]);
-    until("zombies", || (zombies(alone.pid()) == 201).then_some(()));
-    let container = start(&["--init"]);
-    assert_eq!(fs::read(format!("/proc/{}/exe", container.pid())).unwrap(), fs::read(rinit()).unwrap());
-    until("all orphans to be reaped", || (children(container.pid()).len() == 1).then_some(()));
-    assert_eq!(state(container.pid()), Some('S'));
-    container.stop();
-    assert_eq!(container.code(), 7);
-    assert!(container.logs().ends_with("15 plain\n"), "{}", container.logs());
+    reaps_and_passes_on(docker, &["--init"]);
 }
 
 #[test]
 fn docker_run_init_takes_rinit_by_option() {
-    let Some(_) = Docker::here() else { return };
+    let Some(_) = Engine::docker() else { return };
     let path = rinit().into_string().unwrap();
     let daemon = Daemon::start("{}", |command| command.args(["--init-path", &path]));
     is_the_init_of(&daemon, &path);
@@ -215,7 +194,7 @@ fn docker_run_init_takes_rinit_by_option() {
 
 #[test]
 fn docker_run_init_takes_rinit_by_the_examples_daemon_json() {
-    let Some(_) = Docker::here() else { return };
+    let Some(_) = Engine::docker() else { return };
     let path = rinit().into_string().unwrap();
     let config = fs::read_to_string(at_root("examples/docker/daemon.json")).unwrap();
     assert!(config.contains("/usr/local/bin/rinit"), "{config}");
@@ -225,7 +204,7 @@ fn docker_run_init_takes_rinit_by_the_examples_daemon_json() {
 
 #[test]
 fn docker_run_init_takes_rinit_as_the_file_named_docker_init() {
-    let Some(_) = Docker::here() else { return };
+    let Some(_) = Engine::docker() else { return };
     let folder = Folder::new();
     symlink(rinit(), folder.file("docker-init")).unwrap();
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
@@ -234,7 +213,7 @@ fn docker_run_init_takes_rinit_as_the_file_named_docker_init() {
 }
 
 /// Under `docker run --init` nobody can give rinit an option.
-fn every_option_has_a_variable(docker: &Docker) {
+fn every_option_has_a_variable(docker: &Engine) {
     let image = docker.image(&[(&probe(), "probe"), ("/bin/busybox", "bin/busybox")]);
     let run = |variables: &[&str], command: &[&str]| -> Container {
         let variables: Vec<&str> = variables.iter().flat_map(|variable| ["--env", *variable]).collect();

@@ -461,4 +461,5 @@ pub fn until_end_of_file(pipe: &mut (impl io::Read + std::os::fd::AsRawFd)) -> V
     all
 }
 
-pub mod docker;
+pub mod engine;
+pub mod podman;

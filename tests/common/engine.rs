@@ -10,22 +10,27 @@ use std::sync::{Mutex, OnceLock};
 
 use libc::pid_t;
 
-use super::{Folder, Outcome, probe, rinit, until};
+use super::{Folder, Outcome, children, probe, rinit, state, until, zombies};
 
 /// Seconds that one call of the client may take, so that nothing that hangs holds the tests up for ever.
 const LIMIT: &str = "300";
 
-/// A daemon, by its address.
+/// A container engine, by its client: Docker's or podman's, whose command lines are alike.
 #[derive(Clone)]
-pub struct Docker {
-    address: Option<String>,
+pub struct Engine {
+    client: Vec<String>,
 }
 
-impl Docker {
-    /// The machine's own. Without one a test is skipped, and says so; where CI runs it fails.
-    pub fn here() -> Option<Self> {
+impl Engine {
+    /// Whose client is started by these words.
+    pub fn with_client(words: &[&str]) -> Self {
+        Self { client: words.iter().map(|word| (*word).to_owned()).collect() }
+    }
+
+    /// The machine's own Docker daemon. Without one a test is skipped, and says so; where CI runs it fails.
+    pub fn docker() -> Option<Self> {
         static ANSWERS: OnceLock<bool> = OnceLock::new();
-        let docker = Self { address: None };
+        let docker = Self::with_client(&["docker"]);
         if *ANSWERS.get_or_init(|| docker.run(&["info"]).code == 0) {
             return Some(docker);
         }
@@ -37,10 +42,7 @@ impl Docker {
     /// Runs the client to its end.
     pub fn run<W: AsRef<OsStr>>(&self, words: &[W]) -> Outcome {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", LIMIT, "docker"]).stdin(Stdio::null());
-        if let Some(address) = &self.address {
-            command.args(["--host", address]);
-        }
+        command.args(["--kill-after=5", LIMIT]).args(&self.client).stdin(Stdio::null());
         let output = command.args(words).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Outcome { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
@@ -50,7 +52,7 @@ impl Docker {
     pub fn get<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
         let outcome = self.run(words);
         let words: Vec<_> = words.iter().map(|word| word.as_ref().to_string_lossy()).collect();
-        assert_eq!(outcome.code, 0, "docker {}: {}{}", words.join(" "), outcome.stdout, outcome.stderr);
+        assert_eq!(outcome.code, 0, "{}: {}{}", words.join(" "), outcome.stdout, outcome.stderr);
         outcome.stdout.trim_end().to_owned()
     }
 
@@ -69,7 +71,7 @@ impl Docker {
         let name = unique();
         self.get(&["import", archive.to_str().unwrap(), &name]);
         fs::remove_file(archive).unwrap();
-        Image { docker: self.clone(), name }
+        Image { engine: self.clone(), name }
     }
 
     /// An image FROM scratch that holds /rinit and one more static program, /probe.
@@ -79,11 +81,16 @@ impl Docker {
 
     /// Starts a container in the background: `docker run` with these words.
     pub fn start<W: AsRef<OsStr>>(&self, words: &[W]) -> Container {
-        let container = Container { docker: self.clone(), name: unique() };
+        let container = Container { engine: self.clone(), name: unique() };
         let first = ["run", "--detach", "--network", "none", "--name", &container.name];
         let words: Vec<&OsStr> = first.iter().map(OsStr::new).chain(words.iter().map(AsRef::as_ref)).collect();
         self.get(&words);
         container
+    }
+
+    /// A container that somebody else has made.
+    pub fn container(&self, name: &str) -> Container {
+        Container { engine: self.clone(), name: name.to_owned() }
     }
 
     /// Runs a container to its end: `docker run` with these words.
@@ -114,6 +121,31 @@ impl Docker {
     }
 }
 
+/// A command of /probe's that ends with 7 on SIGTERM, and writes down what arrives until then.
+pub const RECORD: [&str; 5] = ["/probe", "record", "/dev/stdout", "15", "7"];
+
+/// Looks at rinit as an engine's own init: `options` are what asks for it. Zombies are counted from the host.
+pub fn reaps_and_passes_on(engine: &Engine, options: &[&str]) {
+    let image = engine.image(&[(&probe(), "probe"), ("/bin/busybox", "bin/busybox")]);
+    // What makes orphans is started before the application, as by an entrypoint script.
+    let script = format!("/probe orphans 200 & exec {}", RECORD.join(" "));
+    let start = |options: &[&str]| {
+        let container = engine.start(&[options, &[&image.name, "/bin/busybox", "sh", "-c", &script]].concat());
+        container.until_logged("ready");
+        container
+    };
+    // Without an init the application is PID 1, and all of them stay: there is something to be reaped.
+    let alone = start(&[]);
+    until("zombies", || (zombies(alone.pid()) == 201).then_some(()));
+    let container = start(options);
+    assert_eq!(fs::read(format!("/proc/{}/exe", container.pid())).unwrap(), fs::read(rinit()).unwrap());
+    until("all orphans to be reaped", || (children(container.pid()).len() == 1).then_some(()));
+    assert_eq!(state(container.pid()), Some('S'));
+    container.stop();
+    assert_eq!(container.code(), 7);
+    assert!(container.logs().ends_with("15 plain\n"), "{}", container.logs());
+}
+
 /// A file of the repository.
 pub fn at_root(name: &str) -> String {
     format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -127,38 +159,38 @@ fn unique() -> String {
 
 /// An image that goes with the test.
 pub struct Image {
-    docker: Docker,
+    engine: Engine,
     pub name: String,
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
-        self.docker.run(&["image", "rm", "--force", &self.name]);
+        self.engine.run(&["image", "rm", "--force", &self.name]);
     }
 }
 
 /// A container that goes with the test.
 pub struct Container {
-    docker: Docker,
+    engine: Engine,
     pub name: String,
 }
 
 impl Container {
     /// The pid of its PID 1, as this process sees it.
     pub fn pid(&self) -> pid_t {
-        self.docker.get(&["inspect", "--format", "{{.State.Pid}}", &self.name]).parse().unwrap()
+        self.engine.get(&["inspect", "--format", "{{.State.Pid}}", &self.name]).parse().unwrap()
     }
 
     /// What it has written so far: stdout, then stderr.
     pub fn logs(&self) -> String {
-        let outcome = self.docker.run(&["logs", &self.name]);
+        let outcome = self.engine.run(&["logs", &self.name]);
         outcome.stdout + &outcome.stderr
     }
 
     /// Waits until it has written this, or ended without.
     pub fn until_logged(&self, text: &str) {
         until(&format!("a container to write {text:?}"), || {
-            let running = self.docker.get(&["inspect", "--format", "{{.State.Running}}", &self.name]) == "true";
+            let running = self.engine.get(&["inspect", "--format", "{{.State.Running}}", &self.name]) == "true";
             let logs = self.logs();
             assert!(running || logs.contains(text), "the container has ended: {logs:?}, and not {text:?}");
             logs.contains(text).then_some(())
@@ -167,34 +199,34 @@ impl Container {
 
     /// `docker kill --signal`
     pub fn kill(&self, signal: &str) {
-        self.docker.get(&["kill", "--signal", signal, &self.name]);
+        self.engine.get(&["kill", "--signal", signal, &self.name]);
     }
 
     /// `docker stop`, with more patience than any test has, so that a SIGKILL that ended it would not go unseen.
     pub fn stop(&self) {
-        self.docker.get(&["stop", "--time", "200", &self.name]);
+        self.engine.get(&["stop", "--time", "200", &self.name]);
     }
 
     /// Its exit code, when it has ended.
     pub fn code(&self) -> i32 {
-        self.docker.get(&["wait", &self.name]).parse().unwrap()
+        self.engine.get(&["wait", &self.name]).parse().unwrap()
     }
 
     /// `docker exec`
     pub fn exec(&self, words: &[&str]) -> Outcome {
-        self.docker.run(&[&["exec", &self.name], words].concat())
+        self.engine.run(&[&["exec", &self.name], words].concat())
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        self.docker.run(&["rm", "--force", "--volumes", &self.name]);
+        self.engine.run(&["rm", "--force", "--volumes", &self.name]);
     }
 }
 
 /// A daemon of the test's own, with its own everything, that ends with it.
 pub struct Daemon {
-    pub docker: Docker,
+    pub docker: Engine,
     process: Child,
     folder: Folder,
 }
@@ -224,7 +256,7 @@ impl Daemon {
         command.args(["--storage-driver", "vfs", "--bridge", "none", "--iptables=false", "--ip-forward=false"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let process = configure(&mut command).spawn().unwrap();
-        let mut daemon = Self { docker: Docker { address: Some(address) }, process, folder };
+        let mut daemon = Self { docker: Engine::with_client(&["docker", "--host", &address]), process, folder };
         until("a daemon of the test's own to answer", || {
             assert!(daemon.process.try_wait().unwrap().is_none(), "dockerd has ended: {}", daemon.log());
             (daemon.docker.run(&["version"]).code == 0).then_some(())
