@@ -22,7 +22,7 @@ use crate::terminal::{Next, Terminal};
 /// Runs the command and answers with its exit code. Every signal is blocked already; `mask` is what was blocked
 /// before.
 pub fn run(config: &Config, command: &[&'static std::ffi::CStr], mask: SignalSet) -> u8 {
-    let (pid, child) = match prepare(config) {
+    let Prepared { pid, child, duty } = match prepare(config) {
         Ok(prepared) => prepared,
         Err(error) => return crate::fail(&error),
     };
@@ -41,7 +41,6 @@ pub fn run(config: &Config, command: &[&'static std::ffi::CStr], mask: SignalSet
 
     // From here on nothing returns an error: rinit's death would be the container's.
     let_go(terminal.as_ref());
-    let duty = if pid == 1 { "PID 1" } else { "subreaper" };
     info!("running {} as process {main_child}, rinit is {duty}", Quoted(command));
     Init {
         config,
@@ -58,12 +57,12 @@ pub fn run(config: &Config, command: &[&'static std::ffi::CStr], mask: SignalSet
 /// Reaps and waits, without a command, until somebody asks it to end: the pause container of a pod.
 #[inline(never)]
 pub fn pause(config: &Config) -> u8 {
-    let pid = match prepare(config) {
-        Ok((pid, _)) => pid,
+    let Prepared { pid, duty, .. } = match prepare(config) {
+        Ok(prepared) => prepared,
         Err(error) => return crate::fail(&error),
     };
     let_go(None);
-    info!("no command: reaping until SIGTERM or SIGINT");
+    info!("no command: reaping until SIGTERM or SIGINT, rinit is {duty}");
     let mut inbox = Inbox::default();
     let mut reaper = Reaper::new(None, config.warn_on_reap);
     let mut more = false;
@@ -91,8 +90,17 @@ pub fn pause(config: &Config) -> u8 {
     0
 }
 
-/// Makes of this process an init. Answers its pid, and whether it inherited SIGCHLD as ignored.
-fn prepare(config: &Config) -> Result<(pid_t, Disposition), Error> {
+/// A process that has become an init.
+struct Prepared {
+    pid: pid_t,
+    /// Whether it inherited SIGCHLD as ignored.
+    child: Disposition,
+    /// What makes it one, in a word for messages.
+    duty: &'static str,
+}
+
+/// Makes of this process an init.
+fn prepare(config: &Config) -> Result<Prepared, Error> {
     let pid = process::own_pid();
     message::set_up(&config.verbosity, pid);
     // Ignored, the kernel would reap the children itself and their status would be lost: wait(2), notes.
@@ -102,12 +110,15 @@ fn prepare(config: &Config) -> Result<(pid_t, Disposition), Error> {
         receive_parent_death(signal, pid)?;
     }
     // PID 1 is the reaper of its namespace anyway: pid_namespaces(7).
-    if pid != 1
-        && let Err(errno) = process::become_subreaper()
-    {
+    let duty = if pid == 1 {
+        "PID 1"
+    } else if let Err(errno) = process::become_subreaper() {
         warn!("cannot become subreaper: {}; orphans go to another process", errno.desc());
-    }
-    Ok((pid, child))
+        "no subreaper"
+    } else {
+        "subreaper"
+    };
+    Ok(Prepared { pid, child, duty })
 }
 
 /// Asks for a signal on the parent's death, and sends it itself where that came first: PR_SET_PDEATHSIG(2const).
