@@ -304,10 +304,15 @@ pub fn kill(pid: pid_t, signal: c_int) {
 /// Queues a real-time or other signal that many times, with values from 0 up.
 pub fn queue(pid: pid_t, signal: c_int, count: usize) {
     for value in 0..count {
-        let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
-        // SAFETY: numbers only; nobody looks behind the value.
-        assert_eq!(unsafe { libc::sigqueue(pid, signal, value) }, 0, "cannot queue {signal} to {pid}");
+        queue_one(pid, signal, value);
     }
+}
+
+/// Queues a signal once, with a value.
+pub fn queue_one(pid: pid_t, signal: c_int, value: usize) {
+    let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
+    // SAFETY: numbers only; nobody looks behind the value.
+    assert_eq!(unsafe { libc::sigqueue(pid, signal, value) }, 0, "cannot queue {signal} to {pid}");
 }
 
 /// The children of a process, zombies included, the oldest first.

@@ -51,6 +51,8 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
             leave_group();
             record(text(2), None)
         }
+        // obey CODE FILE: as most programs, it stops when it is told to, and ends in order on SIGTERM
+        "obey" => obey(number(2), text(3)),
         // As a daemon does it: a child in a session of its own, whose parent is gone.
         "record-detached" => {
             if fork() == 0 {
@@ -135,6 +137,27 @@ fn line(arrived: &libc::siginfo_t) -> String {
     } else {
         format!("{} plain\n", arrived.si_signo)
     }
+}
+
+/// Takes SIGTERM, and exits with CODE then; every other signal has its default action. FILE tells that it is ready.
+fn obey(code: c_int, file: &str) -> ! {
+    set_mask(1 << (libc::SIGTERM - 1));
+    fs::write(file, format!("ready {}\n", std::process::id())).unwrap();
+    let left = libc::timespec { tv_sec: LIFETIME as i64, tv_nsec: 0 };
+    let end = Instant::now() + Duration::from_secs(LIFETIME);
+    while Instant::now() < end {
+        // SAFETY: plain structures of the C library's own, which the calls fill.
+        unsafe {
+            let mut term = std::mem::zeroed();
+            libc::sigemptyset(&mut term);
+            libc::sigaddset(&mut term, libc::SIGTERM);
+            // Interrupted by a stop and a continue, it waits again.
+            if libc::sigtimedwait(&term, null_mut(), &left) == libc::SIGTERM {
+                exit(code);
+            }
+        }
+    }
+    exit(99)
 }
 
 /// A server with something to save: on SIGTERM it works for some milliseconds, writes `flushed` to FILE and exits.
