@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::trace::{Held, limit, name_of_call, with_stderr, with_terminal};
+use common::trace::{Held, limit, name_of_call, start_of_command, with_stderr, with_terminal};
 use common::{Folder, Place, probe};
 
 const ERRNOS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO"];
@@ -46,6 +46,8 @@ enum Scenario {
     WorkAsPid1,
     /// The same as subreaper; messages to a pipe.
     WorkAsSubreaper,
+    /// The same, with signals to every descendant.
+    AllAsSubreaper,
     /// Stops and continues as a shell's job; messages to its terminal.
     Job,
     /// Stops and continues as PID 1 with a terminal; messages to a socket.
@@ -61,10 +63,12 @@ impl Scenario {
         let stop = ["-vv", &probe, "exercise-terminal"];
         match self {
             Self::WorkAsPid1 => (Held::new(Place::Pid1, &loud_work, with_few_descriptors), vec![]),
-            Self::WorkAsSubreaper => {
+            Self::WorkAsSubreaper | Self::AllAsSubreaper => {
+                let all = if self == Self::AllAsSubreaper { &["--all"][..] } else { &[] };
                 let (reader, writer) = nix::unistd::pipe().unwrap();
-                let held =
-                    Held::new(Place::Outside, &work, |command| with_stderr(with_few_descriptors(command), writer));
+                let held = Held::new(Place::Outside, &[all, &work].concat(), |command| {
+                    with_stderr(with_few_descriptors(command), writer)
+                });
                 (held, vec![reader])
             }
             Self::Job => {
@@ -191,8 +195,7 @@ fn run(scenario: Scenario, options: &[&str]) -> Outcome {
 /// Every fault to be tried, read off a run without any.
 fn faults(calls: &[String], is_pid_1: bool) -> Vec<Fault> {
     let own = calls.iter().position(|call| call == "execve").unwrap() + 1;
-    let is_start = |call: &String| ["clone", "clone3", "fork", "vfork"].contains(&call.as_str());
-    let start = calls.iter().position(is_start).unwrap() + 1;
+    let start = start_of_command(calls);
     let mut faults = Vec::new();
     let mut add = |call: &str, when: When, is_before: bool| {
         let all = ERRNOS.into_iter().map(|errno| Fault { call: call.to_owned(), errno, when, is_before });
@@ -266,6 +269,11 @@ fn no_fault_ends_pid_1_at_its_work() {
 #[test]
 fn no_fault_ends_a_subreaper_at_its_work() {
     check(Scenario::WorkAsSubreaper);
+}
+
+#[test]
+fn no_fault_ends_a_subreaper_that_signals_every_descendant() {
+    check(Scenario::AllAsSubreaper);
 }
 
 #[test]

@@ -101,6 +101,12 @@ pub fn name_of_call(line: &str) -> Option<&str> {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(name)
 }
 
+/// The place after the call that starts the command.
+pub fn start_of_command(calls: &[String]) -> usize {
+    let is_start = |call: &String| ["clone", "clone3", "fork", "vfork"].contains(&call.as_str());
+    calls.iter().position(is_start).unwrap() + 1
+}
+
 /// Has the command write its messages there, whatever its stderr was to be.
 pub fn with_stderr(command: &mut Command, stderr: OwnedFd) -> &mut Command {
     // SAFETY: a system call only.
@@ -120,6 +126,21 @@ pub fn with_terminal(command: &mut Command, terminal: OwnedFd) -> &mut Command {
             let fd = terminal.as_raw_fd();
             let results = [libc::setsid(), libc::ioctl(fd, libc::TIOCSCTTY, 0), libc::dup2(fd, 0), libc::dup2(fd, 2)];
             if results.contains(&-1) { Err(io::Error::last_os_error()) } else { Ok(()) }
+        })
+    }
+}
+
+/// Has the command begin with these signals blocked.
+pub fn with_blocked<'a>(command: &'a mut Command, signals: &[libc::c_int]) -> &'a mut Command {
+    let mask = signals.iter().fold(0_u64, |mask, signal| mask | 1 << (signal - 1));
+    // SAFETY: a system call only, which reads eight bytes: the kernel's own mask has that size.
+    unsafe {
+        command.pre_exec(move || {
+            let null = std::ptr::null_mut::<u64>();
+            match libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, null, 8) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
         })
     }
 }

@@ -1,0 +1,252 @@
+//! Races by search, not by luck: rinit is held at each of its system calls in turn, by strace(1), while the other side of
+//! the race goes on. Which calls those are is read off a trace, so that a new one joins by itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what several tests share may stop them all"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Stdio;
+
+use libc::pid_t;
+
+use common::trace::{Held, Traced, start_of_command, with_blocked};
+use common::{BOTH, Folder, Place, children, kill, probe, queue_one, recorded, state, until, until_ready};
+
+/// How long a call is held, in microseconds: long beside what the rest of a run takes.
+const LONG: u32 = 60_000;
+
+/// As long as what the other side does meanwhile.
+const SHORT: u32 = 3_000;
+
+/// A place where rinit is held: before or after a call, at one of its occurrences or at all from that one on.
+struct Hold {
+    call: String,
+    nth: usize,
+    every: bool,
+    side: &'static str,
+    microseconds: u32,
+}
+
+impl Hold {
+    fn option(&self) -> String {
+        let every = if self.every { "+" } else { "" };
+        format!("inject={}:delay_{}={}:when={}{every}", self.call, self.side, self.microseconds, self.nth)
+    }
+}
+
+/// The calls of a run to its end.
+fn calls_of(mut traced: Traced) -> Vec<String> {
+    traced.running.status();
+    let trace = traced.trace();
+    let calls = trace.lines().filter_map(common::trace::name_of_call);
+    calls.map(str::to_owned).filter(|call| call != "exit_group").collect()
+}
+
+/// Every occurrence of a call between exec and the command's start.
+fn holds_before_the_start(calls: &[String]) -> Vec<Hold> {
+    let own = calls.iter().position(|call| call == "execve").unwrap() + 1;
+    let occurrences = (own..start_of_command(calls)).map(|at| {
+        let call = calls[at].clone();
+        let nth = calls[..=at].iter().filter(|other| **other == call).count();
+        (call, nth)
+    });
+    let sides = |(call, nth): (String, usize)| {
+        ["enter", "exit"].map(|side| Hold { call: call.clone(), nth, every: false, side, microseconds: LONG })
+    };
+    occurrences.flat_map(sides).collect()
+}
+
+/// Every kind of call after the command's start.
+fn holds_after_the_start(calls: &[String]) -> Vec<Hold> {
+    let start = start_of_command(calls);
+    let kinds: BTreeSet<&String> = calls[start..].iter().collect();
+    let sides = |call: &String| {
+        let nth = calls[..start].iter().filter(|other| *other == call).count() + 1;
+        ["enter", "exit"].map(|side| Hold { call: call.clone(), nth, every: true, side, microseconds: SHORT })
+    };
+    kinds.into_iter().flat_map(sides).collect()
+}
+
+/// Waits until rinit is held: stopped by its tracer, and not for the moment that any call takes.
+fn until_held(pid: pid_t) {
+    let mut looks = 0;
+    until("rinit to be held", || {
+        looks = if state(pid) == Some('t') { looks + 1 } else { 0 };
+        (looks >= 4 || state(pid) == Some('Z')).then_some(())
+    });
+}
+
+fn held(place: Place, words: &[&str]) -> Held {
+    Held::new(place, words, |command| command.stdin(Stdio::null()))
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_reaches_the_command() {
+    for place in BOTH {
+        let usual = calls_of(held(place, &["sh", "-c", "exit 7"]).traced(&[]));
+        let holds = holds_before_the_start(&usual);
+        for hold in &holds {
+            // Before the first call is the kernel's turn: it drops or kills, signal(7). With it signals wait.
+            if hold.call == "rt_sigprocmask" && hold.nth == 1 && hold.side == "enter" {
+                continue;
+            }
+            let folder = Folder::new();
+            let file = folder.file("log");
+            // The command has them blocked from its exec on, so that it does not die before it can record them.
+            let held = Held::new(place, &[&probe(), "record", &file, "15", "7"], |command| {
+                with_blocked(command, &[libc::SIGUSR2, 40])
+            });
+            let mut traced = held.traced(&["-e", &hold.option()]);
+            traced.running.until_it_takes_signals();
+            until_held(traced.pid);
+            kill(traced.pid, libc::SIGUSR2);
+            queue_one(traced.pid, 40, 5);
+            until(&hold.option(), || (recorded(&file).len() == 2).then_some(()));
+            assert_eq!(recorded(&file), ["12 plain", "40 value 5"], "{place:?}: {}", hold.option());
+            kill(traced.pid, libc::SIGTERM);
+            assert_eq!(traced.running.exit_code(), 7, "{place:?}: {}", hold.option());
+        }
+        println!("{place:?}: a signal at {} places of the start", holds.len() - 1);
+    }
+}
+
+#[test]
+fn the_main_childs_exit_against_signals_in_flight() {
+    for place in BOTH {
+        for options in [&["--grace", "0.02"][..], &["-w"], &["-c"]] {
+            let run = |hold: Option<&Hold>| {
+                let folder = Folder::new();
+                let file = folder.file("log");
+                let probe = probe();
+                let words = [options, &[&probe, "record", &file, "12", "9"]].concat();
+                let option = hold.map(Hold::option);
+                let strace: Vec<&str> = option.iter().flat_map(|option| ["-e", option]).collect();
+                let mut traced = held(place, &words).traced(&strace);
+                until_ready(&file);
+                let pid = traced.pid;
+                let main_child = traced.running.main_child();
+                let own = common::status_line(main_child, "NSpid").unwrap();
+                let own = own.split_ascii_whitespace().next_back().unwrap().to_owned();
+                // The second one ends the main child, and the rest meets that at whatever rinit does then.
+                for number in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGWINCH, libc::SIGHUP, 41, 42] {
+                    if state(pid) != Some('Z') {
+                        kill(pid, number);
+                    }
+                }
+                let what = option.unwrap_or_default();
+                assert_eq!(traced.running.exit_code(), 9, "{place:?}: {what}: {}", traced.running.stderr());
+                let trace = traced.trace();
+                // Its pid may be anybody's once it has been reaped.
+                let reaped = |line: &str| {
+                    line.starts_with("wait4(") && line.contains(&format!("= {own}")) && !line.contains("STOPPED(")
+                };
+                let after: Vec<&str> = trace.lines().skip_while(|line| !reaped(line)).skip(1).collect();
+                let named = [format!("kill({own},"), format!("kill(-{own},"), format!("rt_sigqueueinfo({own},")];
+                let wrong = after.iter().find(|line| named.iter().any(|name| line.starts_with(name)));
+                assert_eq!(wrong, None, "{place:?}: {what}:\n{trace}");
+                trace.lines().filter_map(common::trace::name_of_call).map(str::to_owned).collect::<Vec<_>>()
+            };
+            let calls = run(None);
+            let calls: Vec<String> = calls.into_iter().filter(|call| call != "exit_group").collect();
+            let holds = holds_after_the_start(&calls);
+            holds.iter().for_each(|hold| drop(run(Some(hold))));
+            println!("{place:?} {options:?}: the main child's exit at {} places", holds.len());
+        }
+    }
+}
+
+#[test]
+fn a_stragglers_exit_against_the_deadline() {
+    for place in BOTH {
+        let mut table = String::new();
+        // From long before the deadline to long after it, in steps that are narrow around it.
+        for milliseconds in [0, 60, 80, 90, 94, 97, 99, 100, 101, 103, 106, 110, 140] {
+            for hold in [
+                None,
+                Some("rt_sigtimedwait:delay_exit=3000"),
+                Some("kill:delay_exit=3000"),
+                Some("wait4:delay_enter=3000"),
+            ] {
+                let folder = Folder::new();
+                let file = folder.file("data");
+                let script =
+                    format!("{} flush {file} {milliseconds} & until [ -s {file} ]; do :; done; exit 3", probe());
+                let option = hold.map(|hold| format!("inject={hold}"));
+                let strace: Vec<&str> = option.iter().flat_map(|option| ["-e", option]).collect();
+                let mut traced = held(place, &["--grace", "0.1", "sh", "-c", &script]).traced(&strace);
+                assert_eq!(traced.running.exit_code(), 3, "{place:?}: {milliseconds} ms, {hold:?}");
+                let (is_flushed, stderr) = (fs::read_to_string(&file).unwrap() == "flushed\n", traced.running.stderr());
+                // Whoever had not finished was killed, and nobody is killed before the time is over.
+                let is_killed = stderr.contains("killing what is left");
+                assert!(is_flushed || is_killed, "{place:?}: {milliseconds} ms, {hold:?}: {stderr}");
+                let trace = traced.trace();
+                let time_is_over =
+                    trace.lines().position(|line| line.starts_with("rt_sigtimedwait(") && line.contains("EAGAIN"));
+                let killed = trace.lines().position(|line| line.starts_with("kill(") && line.contains("SIGKILL"));
+                assert!(killed.is_none_or(|killed| time_is_over.is_some_and(|over| over < killed)), "{trace}");
+                table += match (is_flushed, is_killed) {
+                    (true, false) => " f",
+                    (true, true) => " F",
+                    _ => " k",
+                };
+            }
+            table += ";";
+        }
+        println!("{place:?}: flushed (f), flushed and at the deadline (F), killed (k):{table}");
+    }
+}
+
+#[test]
+fn a_stop_against_a_continue() {
+    let orders: [&[i32]; 4] = [
+        &[libc::SIGTSTP, libc::SIGCONT],
+        &[libc::SIGCONT, libc::SIGTSTP, libc::SIGCONT],
+        &[libc::SIGTSTP, libc::SIGTSTP, libc::SIGCONT],
+        &[libc::SIGTSTP, libc::SIGCONT, libc::SIGTSTP, libc::SIGCONT],
+    ];
+    for is_job in [false, true] {
+        let run = |order: &[i32], waits: bool, hold: Option<&Hold>| {
+            let folder = Folder::new();
+            let file = folder.file("ready");
+            let probe = probe();
+            let words = [&probe, "obey", "7", &file];
+            let held = match is_job {
+                true => Held::as_job(&words, |command| command),
+                false => held(Place::Pid1, &words),
+            };
+            let option = hold.map(Hold::option);
+            let strace: Vec<&str> = option.iter().flat_map(|option| ["-e", option]).collect();
+            let mut traced = held.traced(&strace);
+            until_ready(&file);
+            let main_child = until("the main child", || children(traced.pid).first().copied());
+            for signal in order {
+                kill(traced.pid, *signal);
+                // At once, and only when the command has done what it was told.
+                if waits && *signal == libc::SIGTSTP && !is_job {
+                    until("the stop", || (state(main_child) == Some('T')).then_some(()));
+                }
+            }
+            kill(traced.pid, libc::SIGTERM);
+            let what = option.unwrap_or_default();
+            assert_eq!(traced.running.exit_code(), 7, "job: {is_job}: {order:?} {waits} {what}");
+            let trace = traced.trace();
+            let calls = trace.lines().filter_map(common::trace::name_of_call);
+            calls.map(str::to_owned).filter(|call| call != "exit_group").collect::<Vec<_>>()
+        };
+        let calls = run(orders[3], true, None);
+        let holds = holds_after_the_start(&calls);
+        for order in orders {
+            for waits in [false, true] {
+                holds.iter().for_each(|hold| drop(run(order, waits, Some(hold))));
+            }
+        }
+        println!("job: {is_job}: {} orders of stops and continues at {} places", 2 * orders.len(), holds.len());
+    }
+}
