@@ -16,7 +16,7 @@ use std::process::Stdio;
 
 use libc::pid_t;
 
-use common::trace::{Held, Traced, start_of_command, with_blocked};
+use common::trace::{Held, Traced, start_of_command, with_blocked, with_terminal};
 use common::{BOTH, Folder, Place, children, kill, probe, queue_one, recorded, state, until, until_ready};
 
 /// How long a call is held, in microseconds: long beside what the rest of a run takes.
@@ -217,8 +217,10 @@ fn a_stop_against_a_continue() {
             let file = folder.file("ready");
             let probe = probe();
             let words = [&probe, "obey", "7", &file];
+            let pty = nix::pty::openpty(None, None).unwrap();
             let held = match is_job {
-                true => Held::as_job(&words, |command| command),
+                // Nobody continues it but this test: a continue that is lost is missed.
+                true => Held::as_job(&words, |command| with_terminal(command.env("PATIENT", "1"), pty.slave)),
                 false => held(Place::Pid1, &words),
             };
             let option = hold.map(Hold::option);

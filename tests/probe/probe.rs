@@ -442,7 +442,7 @@ fn held(command: &[&CStr]) -> ! {
 }
 
 /// A shell with job control, whose one job is the command: gives it the terminal (stdin), and continues it, with the
-/// terminal, when it stops. Exits with its exit code.
+/// terminal, when it stops. With the variable PATIENT it leaves that to others. Exits with the job's exit code.
 fn job(command: &[&CStr]) -> ! {
     let give_to = |group: c_int| {
         // SAFETY: numbers only. A shell ignores SIGTTOU, so that a background group may do it too.
@@ -471,9 +471,11 @@ fn job(command: &[&CStr]) -> ! {
             if !libc::WIFSTOPPED(status) {
                 exit(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) });
             }
-            give_to(libc::getpgrp());
-            give_to(child);
-            libc::kill(-child, libc::SIGCONT);
+            if std::env::var_os("PATIENT").is_none() {
+                give_to(libc::getpgrp());
+                give_to(child);
+                libc::kill(-child, libc::SIGCONT);
+            }
         }
     }
 }
