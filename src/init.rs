@@ -15,7 +15,7 @@ use crate::message;
 use crate::reap::{Found, Reaper};
 use crate::spawn::{self, Inherited};
 use crate::sys::signal::{self, Arrived, Disposition, Signal, SignalSet};
-use crate::sys::wait::Patience;
+use crate::sys::wait::{Changes, Patience};
 use crate::sys::{descriptor, process};
 use crate::terminal::{Next, Terminal};
 
@@ -41,6 +41,8 @@ pub fn run(config: &Config, command: &[&'static std::ffi::CStr], mask: SignalSet
 
     // From here on nothing returns an error: rinit's death would be the container's.
     let_go(terminal.as_ref());
+    // Only a terminal gives a stop a meaning for rinit.
+    let changes = if terminal.is_some() { Changes::EndOrStop } else { Changes::End };
     info!("running {} as process {main_child}, rinit is {duty}", Quoted(command));
     Init {
         config,
@@ -48,7 +50,7 @@ pub fn run(config: &Config, command: &[&'static std::ffi::CStr], mask: SignalSet
         main_child,
         everyone: Everyone::of(pid),
         inbox: Inbox::default(),
-        reaper: Reaper::new(Some(main_child), config.warn_on_reap),
+        reaper: Reaper::new(Some(main_child), changes, config.warn_on_reap),
         stop_was_sent: false,
     }
     .live(started)
@@ -64,7 +66,7 @@ pub fn pause(config: &Config) -> u8 {
     let_go(None);
     info!("no command: reaping until SIGTERM or SIGINT, rinit is {duty}");
     let mut inbox = Inbox::default();
-    let mut reaper = Reaper::new(None, config.warn_on_reap);
+    let mut reaper = Reaper::new(None, Changes::End, config.warn_on_reap);
     let mut more = false;
     loop {
         match inbox.next(more, None) {

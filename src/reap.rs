@@ -7,7 +7,7 @@ use crate::message;
 use crate::printable::Printable;
 use crate::processes;
 use crate::sys::signal::Signal;
-use crate::sys::wait::{self, Changed, Patience, WaitStatus};
+use crate::sys::wait::{self, Changed, Changes, Patience, WaitStatus};
 
 /// Children reaped before rinit looks whether a signal waits to be forwarded.
 const BATCH: usize = 32;
@@ -36,15 +36,16 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Reaper {
     main_child: Option<libc::pid_t>,
+    changes: Changes,
     warn_on_reap: bool,
     orphans: u64,
     failures: u32,
 }
 
 impl Reaper {
-    /// For this main child; none, where there is only orphans to wait for.
-    pub fn new(main_child: Option<libc::pid_t>, warn_on_reap: bool) -> Self {
-        Self { main_child, warn_on_reap, orphans: 0, failures: 0 }
+    /// For this main child; none, where there are only orphans to wait for.
+    pub fn new(main_child: Option<libc::pid_t>, changes: Changes, warn_on_reap: bool) -> Self {
+        Self { main_child, changes, warn_on_reap, orphans: 0, failures: 0 }
     }
 
     /// How many orphans it has reaped.
@@ -88,9 +89,9 @@ impl Reaper {
     /// The next child that changed. wait4(2) does it everywhere; where it fails over and over, waitid(2).
     fn next(&mut self, patience: Patience) -> Result<Option<Changed>, Errno> {
         let result = if self.failures < GIVE_UP || patience == Patience::Block {
-            wait::next(patience)
+            wait::next(self.changes, patience)
         } else {
-            wait::next_by_waitid()
+            wait::next_by_waitid(self.changes)
         };
         match result {
             Ok(_) => {

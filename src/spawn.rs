@@ -14,6 +14,7 @@ use crate::error::{self, EXIT_FAILURE};
 use crate::printable::Printable;
 use crate::sys::process;
 use crate::sys::signal::{self, Disposition, Signal, SignalSet};
+use crate::sys::wait::{self, Changes, Patience};
 use crate::terminal::Terminal;
 
 /// What the command inherits through rinit, though rinit itself runs with something else.
@@ -70,7 +71,7 @@ pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&
     let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(refused)?;
     if let Some(code) = failed {
         // Nobody else waits, and rinit leaves now.
-        let _ = crate::sys::wait::next(crate::sys::wait::Patience::Block);
+        let _ = wait::next(Changes::End, Patience::Block);
         return Err(code);
     }
     if !has_run {

@@ -132,3 +132,62 @@ fn each_shell_completes_an_option() {
     let zsh = fs::read_to_string(file("completions/_rinit")).unwrap();
     assert!(zsh.starts_with("#compdef rinit\n") && zsh.contains("'--grace=["), "{zsh}");
 }
+
+/// The documents that a user reads.
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/migration.md",
+    "docs/dependencies.md",
+    "examples/README.md",
+    "examples/chromium/README.md",
+    "src/help/long.txt",
+];
+
+#[test]
+fn every_link_leads_to_a_file() {
+    for document in DOCUMENTS {
+        let text = fs::read_to_string(file(document)).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            let path = target.split('#').next().unwrap();
+            let linked = file(document).parent().unwrap().join(path);
+            assert!(linked.exists(), "{document} links to {target}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_readme_names_every_option_and_variable() {
+    let text = fs::read_to_string(file("README.md")).unwrap();
+    let help = fs::read_to_string(file("src/help/long.txt")).unwrap();
+    for argument in rinit::cli::command().get_arguments() {
+        if let Some(short) = argument.get_short() {
+            assert!(text.contains(&format!("`-{short}`")), "-{short}");
+        }
+    }
+    let variables = help.split("[env: ").skip(1).map(|rest| rest.split([',', ']']).next().unwrap());
+    let variables: Vec<&str> = variables.collect();
+    assert_eq!(variables.len(), 8, "{variables:?}");
+    for variable in variables {
+        assert!(text.contains(&format!("`{variable}`")), "{variable}");
+    }
+}
+
+#[test]
+fn the_readmes_two_commands_are_what_they_say() {
+    let text = fs::read_to_string(file("README.md")).unwrap();
+    let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let first = commands.iter().find_map(|line| line.strip_prefix("cargo run --release -- ")).unwrap();
+    let rinit = std::env::var("RINIT_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rinit").into());
+    let output = Command::new("sh").args(["-c", &format!("{rinit} {first}")]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "exit code 7\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("warning: reaped orphan ") && stderr.contains("(sleep), which exited with 0"), "{stderr}");
+    // The other is the tests themselves.
+    assert!(commands.contains(&".ci/test"), "{commands:?}");
+    let ci = fs::read_to_string(file(".ci/run"));
+    // The package has no .ci.
+    assert!(ci.is_err() || ci.unwrap().contains("\nstep .ci/test\n"));
+}

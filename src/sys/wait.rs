@@ -80,14 +80,26 @@ pub enum Patience {
     Block,
 }
 
-/// Takes the next child that ended or was stopped; none, where no child has: wait4(2).
+/// Which changes of a child are waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// That it ended.
+    End,
+    /// That it ended, or was stopped: WUNTRACED. The kernel then looks at each child that lives, every time.
+    EndOrStop,
+}
+
+/// Takes the next child that changed; none, where no child has: wait4(2).
 ///
 /// # Errors
 /// ECHILD where there is no child at all.
-pub fn next(patience: Patience) -> Result<Option<Changed>, Errno> {
-    let options = match patience {
-        Patience::Look => libc::WNOHANG | libc::WUNTRACED,
-        Patience::Block => libc::WUNTRACED,
+pub fn next(changes: Changes, patience: Patience) -> Result<Option<Changed>, Errno> {
+    let options = match changes {
+        Changes::End => 0,
+        Changes::EndOrStop => libc::WUNTRACED,
+    } | match patience {
+        Patience::Look => libc::WNOHANG,
+        Patience::Block => 0,
     };
     let mut status = 0;
     // SAFETY: the status is a live int; no resource usage is asked for. musl's and glibc's waitpid are
@@ -101,9 +113,9 @@ pub fn next(patience: Patience) -> Result<Option<Changed>, Errno> {
 ///
 /// # Errors
 /// As for [`next`].
-pub fn next_by_waitid() -> Result<Option<Changed>, Errno> {
-    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG;
-    Ok(waitid(options)?.map(|info| {
+pub fn next_by_waitid(changes: Changes) -> Result<Option<Changed>, Errno> {
+    let stops = if changes == Changes::EndOrStop { libc::WSTOPPED } else { 0 };
+    Ok(waitid(libc::WEXITED | stops | libc::WNOHANG)?.map(|info| {
         // SAFETY: waitid filled in a child's siginfo_t, which has a pid and a status.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         let word = match info.si_code {
