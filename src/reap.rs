@@ -10,7 +10,7 @@ use crate::sys::signal::Signal;
 use crate::sys::wait::{self, Changed, Changes, Patience, WaitStatus};
 
 /// Children reaped before rinit looks whether a signal waits to be forwarded.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 /// Failures in a row after which a call is taken not to work here at all.
 const GIVE_UP: u32 = 8;
