@@ -105,25 +105,25 @@ fn list(name: &'static str, short: char, placeholder: &'static str) -> Arg {
     value(name, placeholder).short(short).action(ArgAction::Append)
 }
 
+/// How a variable is looked up, by its name.
+pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'v OsStr>;
+
 /// Reads the command line (without the program's own name) and the variables.
 ///
 /// # Errors
 /// [`Error::Usage`] for anything that is not exactly as the contract has it.
-pub fn parse<'a>(words: &'a [&'static CStr], variable: impl Fn(&str) -> Option<OsString>) -> Result<Action<'a>, Error> {
+pub fn parse<'a>(words: &'a [&'static CStr], variables: Variables<'_>) -> Result<Action<'a>, Error> {
     match words.first() {
         // The usual ENTRYPOINT has no options: nothing for clap to do.
-        Some(first) if first.to_bytes() == b"--" => run(&Given::NONE, &variable, words.get(1..)),
-        Some(first) if is_option(first) => parse_options(words, &variable),
-        _ => run(&Given::NONE, &variable, Some(words)),
+        Some(first) if first.to_bytes() == b"--" => run(&Given::NONE, variables, words.get(1..)),
+        Some(first) if is_option(first) => parse_options(words, variables),
+        _ => run(&Given::NONE, variables, Some(words)),
     }
 }
 
 /// The command line with options. On its own, so that clap's large frames are not under the init's for life.
 #[inline(never)]
-fn parse_options<'a>(
-    words: &'a [&'static CStr],
-    variable: &impl Fn(&str) -> Option<OsString>,
-) -> Result<Action<'a>, Error> {
+fn parse_options<'a>(words: &'a [&'static CStr], variables: Variables<'_>) -> Result<Action<'a>, Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let matches = command()
         .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
@@ -149,7 +149,7 @@ fn parse_options<'a>(
     ];
     let mut chosen = modes.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
     let Some(mode) = chosen.next() else {
-        return run(&given, variable, Some(rest));
+        return run(&given, variables, Some(rest));
     };
     if let Some(other) = chosen.next() {
         return Err(Error::Usage(format!("{mode} and {other} exclude each other; give one of them")));
@@ -164,7 +164,7 @@ fn parse_options<'a>(
         Some(path) if path.is_empty() => Err(Error::value("--install", path, "PATH is a file to write or a directory")),
         Some(path) => Ok(Action::Install(path.clone())),
         None if given.flag("zombies") => Ok(Action::Zombies),
-        None => Ok(Action::Pause(config(&given, variable)?)),
+        None => Ok(Action::Pause(config(&given, variables)?)),
     }
 }
 
@@ -175,10 +175,10 @@ fn is_option(word: &CStr) -> bool {
 
 fn run<'a>(
     given: &Given<'_>,
-    variable: &impl Fn(&str) -> Option<OsString>,
+    variables: Variables<'_>,
     words: Option<&'a [&'static CStr]>,
 ) -> Result<Action<'a>, Error> {
-    let config = config(given, variable)?;
+    let config = config(given, variables)?;
     match words {
         Some(words) if !words.is_empty() => Ok(Action::Run(config, words)),
         _ => Err(Error::Usage(
@@ -213,11 +213,11 @@ impl Given<'_> {
 }
 
 /// Everything but the command. A variable is checked even where the command line wins over it.
-fn config(given: &Given<'_>, variable: &impl Fn(&str) -> Option<OsString>) -> Result<Config, Error> {
+fn config(given: &Given<'_>, variables: Variables<'_>) -> Result<Config, Error> {
     // An empty variable is an unset one, as for a Kubernetes manifest that leaves it blank.
-    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
     let switched_on = |name: &'static str| match variable(name) {
-        Some(value) => boolean(name, &value),
+        Some(value) => boolean(name, value),
         None => Ok(false),
     };
 
@@ -226,7 +226,7 @@ fn config(given: &Given<'_>, variable: &impl Fn(&str) -> Option<OsString>) -> Re
     let parent_death_signal =
         one(given, "parent-death-signal", &variable, "RINIT_PARENT_DEATH_SIGNAL", parent_death_signal)?;
     let grace = one(given, "grace", &variable, "RINIT_GRACE", duration)?;
-    let filter = variable("RINIT_LOG").map(|value| filter("RINIT_LOG", &value)).transpose()?;
+    let filter = variable("RINIT_LOG").map(|value| filter("RINIT_LOG", value)).transpose()?;
     let warn_on_reap = switched_on("RINIT_WARN_ON_REAP")?;
 
     Ok(Config {
@@ -277,11 +277,11 @@ type Reader<T> = fn(&str, &OsStr) -> Result<T, Error>;
 fn one<T>(
     given: &Given<'_>,
     option: &str,
-    variable: &impl Fn(&str) -> Option<OsString>,
+    variables: Variables<'_>,
     name: &str,
     read: Reader<T>,
 ) -> Result<Option<T>, Error> {
-    let from_variable = variable(name).map(|value| read(name, &value)).transpose()?;
+    let from_variable = variables(name).map(|value| read(name, value)).transpose()?;
     let from_line = given.value(option).map(|value| read(&format!("--{option}"), value)).transpose()?;
     Ok(from_line.or(from_variable))
 }
@@ -290,14 +290,14 @@ fn one<T>(
 fn each<T>(
     given: &Given<'_>,
     option: &str,
-    variable: &impl Fn(&str) -> Option<OsString>,
+    variables: Variables<'_>,
     name: &str,
     read: Reader<T>,
 ) -> Result<Vec<T>, Error> {
     let split = |source: &str, list: &OsStr| -> Result<Vec<T>, Error> {
         list.as_bytes().split(|byte| *byte == b',').map(|item| read(source, OsStr::from_bytes(item))).collect()
     };
-    let from_variable = variable(name).map(|list| split(name, &list)).transpose()?;
+    let from_variable = variables(name).map(|list| split(name, list)).transpose()?;
     let mut from_line = Vec::new();
     for list in given.values(option) {
         from_line.extend(split(&format!("--{option}"), list)?);
@@ -434,8 +434,8 @@ mod tests {
     fn parse_with(words: &[&'static str], variables: &[(&str, &str)]) -> Result<Action<'static>, Error> {
         let words: Vec<&'static CStr> =
             words.iter().map(|word| &*Box::leak(std::ffi::CString::new(*word).unwrap().into_boxed_c_str())).collect();
-        parse(words.leak(), |name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        parse(words.leak(), &|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsStr::new(*value))
         })
     }
 

@@ -32,7 +32,7 @@ use sys::signal::SignalSet;
 /// Does what the command line (without the program's own name) and the variables ask for. `inherited` is the
 /// signal mask rinit was started with; the answer is the exit code.
 pub fn run(words: &[&'static CStr], inherited: SignalSet) -> u8 {
-    match cli::parse(words, |name| std::env::var_os(name)) {
+    match cli::parse(words, &sys::process::variable) {
         Ok(Action::Run(config, command)) => init::run(&config, command, inherited),
         Ok(Action::Pause(config)) => init::pause(&config),
         other => side_door(other),

@@ -4,7 +4,8 @@
 //! same descriptors, directory and environment. Two differences are meant: a process group of its own, and the
 //! pid in the variables that tell a service whom they are for.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 
 use libc::pid_t;
 use log::error;
@@ -112,8 +113,8 @@ struct Program {
 
 impl Program {
     fn new(name: &'static CStr, command: &[&'static CStr]) -> Self {
-        let path = entries().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
-        Self::with_path(name, command, path.unwrap_or(DEFAULT_PATH))
+        let path = process::variable("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes);
+        Self::with_path(name, command, path)
     }
 
     fn with_path(name: &'static CStr, command: &[&'static CStr], path: &'static [u8]) -> Self {
@@ -222,10 +223,10 @@ impl Environment {
             PID_VARIABLES.into_iter().find_map(|name| Some((name, entry.to_bytes().strip_prefix(name)?)))
         };
         let is_own = |pid: &[u8]| pid == decimal(process::own_pid().unsigned_abs(), &mut [0; PID_ROOM]);
-        if !entries().filter_map(named_pid).any(|(_, pid)| is_own(pid)) {
+        if !process::environment_entries().filter_map(named_pid).any(|(_, pid)| is_own(pid)) {
             return Self { changed: None, own };
         }
-        for entry in entries() {
+        for entry in process::environment_entries() {
             if entry.to_bytes().starts_with(PIDFD_VARIABLE) {
                 continue;
             }
@@ -259,25 +260,6 @@ impl Environment {
     fn pointers(&self) -> *const *const c_char {
         self.changed.as_ref().map_or_else(process::environment, |pointers| pointers.as_ptr())
     }
-}
-
-/// The entries of the environment, whole: `NAME=value`.
-fn entries() -> impl Iterator<Item = &'static CStr> {
-    let mut next = process::environment();
-    std::iter::from_fn(move || {
-        if next.is_null() {
-            return None;
-        }
-        // SAFETY: environ is a null-terminated list of C strings that nothing in rinit changes, environ(7).
-        unsafe {
-            let entry = *next;
-            if entry.is_null() {
-                return None;
-            }
-            next = next.add(1);
-            Some(CStr::from_ptr(entry))
-        }
-    })
 }
 
 /// A number in digits, without an allocation.

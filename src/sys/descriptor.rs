@@ -49,7 +49,7 @@ fn highest_possible() -> RawFd {
 /// ENXIO where there is none, ENOENT in a root without /dev.
 pub fn open_controlling_terminal() -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    nix::fcntl::open("/dev/tty", flags, Mode::empty())
+    nix::fcntl::open(c"/dev/tty", flags, Mode::empty())
 }
 
 /// A descriptor of rinit's own for the same open file as stdin, stdout or stderr.

@@ -1,6 +1,7 @@
 //! What rinit asks of the kernel about itself: prctl(2), process groups, the spawn.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, OsStr, c_void};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use libc::{c_int, c_long, c_ulong, pid_t};
@@ -97,6 +98,31 @@ pub fn environment() -> *const *const libc::c_char {
     }
     // SAFETY: rinit has one thread, and nothing in it changes the environment.
     unsafe { environ }
+}
+
+/// The entries of the environment, whole: `NAME=value`.
+pub fn environment_entries() -> impl Iterator<Item = &'static CStr> {
+    let mut next = environment();
+    std::iter::from_fn(move || {
+        if next.is_null() {
+            return None;
+        }
+        // SAFETY: environ is a null-terminated list of C strings that nothing in rinit changes, environ(7).
+        unsafe {
+            let entry = *next;
+            if entry.is_null() {
+                return None;
+            }
+            next = next.add(1);
+            Some(CStr::from_ptr(entry))
+        }
+    })
+}
+
+/// The value of a variable. Not by std, which locks and copies.
+pub fn variable(name: &str) -> Option<&'static OsStr> {
+    let value = |entry: &'static CStr| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
+    environment_entries().find_map(value).map(OsStr::from_bytes)
 }
 
 /// Clock ticks in a second, the unit of times in /proc: sysconf(3).

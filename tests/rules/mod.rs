@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may")]
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use rinit::config::{Action, Target};
@@ -74,9 +74,9 @@ pub fn is_accepted(option: &str, value: &[u8]) -> bool {
 
 /// Reads a variable as rinit does, and holds acceptance and meaning against the rules.
 pub fn check(option: &str, variable: &str, value: &[u8]) {
-    let given = |name: &str| (name == variable).then(|| OsString::from_vec(value.to_vec()));
+    let given = |name: &str| (name == variable).then(|| OsStr::from_bytes(value));
     let shown = value.escape_ascii();
-    let config = match rinit::cli::parse(&[c"x"], given) {
+    let config = match rinit::cli::parse(&[c"x"], &given) {
         Ok(Action::Run(config, command)) => {
             assert!(value.is_empty() || is_accepted(option, value), "{variable}={shown} was accepted");
             assert_eq!(command, [c"x"]);
