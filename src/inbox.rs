@@ -24,8 +24,12 @@ pub enum Event {
 /// kind in a row the other kind is looked for.
 const IN_A_ROW: u32 = 32;
 
-/// Failures of the wait in a row, after which it is taken not to work.
+/// Failures of the wait at once, one after the other, after which it is taken not to work.
 const GIVE_UP: u32 = 8;
+
+/// A wait that fails sooner than this after the one before has not waited at all. Others are everyday: a freezer (docker
+/// pause, a suspended laptop) and a tracer that attaches interrupt it as well, signal(7), and no signal follows.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// Where signals arrive. All of them are blocked, so that each waits here to be taken.
 #[derive(Debug, Default)]
@@ -33,6 +37,7 @@ pub struct Inbox {
     children: u32,
     signals: u32,
     failures: u32,
+    last_failure: Option<Instant>,
 }
 
 impl Inbox {
@@ -60,7 +65,7 @@ impl Inbox {
                 Err(Errno::EAGAIN) if left.is_some_and(|left| left.is_zero()) => return Event::Deadline,
                 // EAGAIN, EINTR: the time is over, or a stop and a continue came in between, signal(7). Neither
                 // can go on without end; anything that does is a wait that does not work.
-                Err(_) if self.failures < GIVE_UP => self.failures += 1,
+                Err(_) if self.may_try_again() => {}
                 Err(errno) => {
                     if self.failures == GIVE_UP {
                         self.failures += 1;
@@ -70,6 +75,18 @@ impl Inbox {
                 }
             }
         }
+    }
+
+    /// Counts a failure, and tells whether it may be the last. One that has given up does so until a signal arrives.
+    fn may_try_again(&mut self) -> bool {
+        if self.failures >= GIVE_UP {
+            return false;
+        }
+        let now = Instant::now();
+        let is_at_once = self.last_failure.is_some_and(|last| now.saturating_duration_since(last) < AT_ONCE);
+        self.failures = if is_at_once { self.failures + 1 } else { 1 };
+        self.last_failure = Some(now);
+        self.failures < GIVE_UP
     }
 
     fn arrived(&mut self, arrived: Arrived) -> Event {

@@ -7,7 +7,10 @@ mod common;
 use std::fs;
 use std::process::Command;
 
-use common::{BOTH, Folder, Place, Running, children, probe, program, rinit, run_to_end, until};
+use common::{
+    BOTH, Folder, Place, Running, children, command, probe, program, rinit, run_to_end, until, until_ready,
+    until_recorded,
+};
 
 /// A root that holds rinit and busybox, both static, and nothing else: no /proc, libc or /tmp, and no device. (The
 /// shell wants to open something by the name of /dev/null for what it starts in the background.)
@@ -170,4 +173,37 @@ fn it_is_static_and_alone() {
     assert!(text.contains("LOAD") && !text.contains("INTERP") && !text.contains("NEEDED"), "{text}");
     let running = Running::start(Place::Pid1, &[&probe(), "hold"], |command| command);
     assert_eq!(common::status_line(running.pid, "Threads").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_wait_that_is_interrupted_now_and_then_goes_on() {
+    // A tracer that attaches interrupts it, as a freezer does, and sends nothing.
+    for place in BOTH {
+        let folder = Folder::new();
+        let file = folder.file("log");
+        let running = Running::captured(place, &mut command(&[&probe(), "record", &file]));
+        until_ready(&file);
+        for _ in 0..30 {
+            until("rinit to wait", || common::is_waiting(running.pid).then_some(()));
+            attach_and_leave(running.pid);
+            // Now and then is what is tried: at once, over and over, would be a wait that does not work.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        running.kill(libc::SIGUSR1);
+        until_recorded(&file, &["10 plain"]);
+        assert_eq!(running.stderr(), "");
+    }
+}
+
+/// ptrace(2): interrupts a process, and lets it go on.
+fn attach_and_leave(pid: libc::pid_t) {
+    let null = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: these requests take numbers alone; the status is a live int.
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, pid, null, null), 0, "{}", std::io::Error::last_os_error());
+        assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, pid, null, null), 0);
+        let mut status = 0;
+        assert_eq!(libc::waitpid(pid, &raw mut status, libc::__WALL), pid);
+        assert_eq!(libc::ptrace(libc::PTRACE_DETACH, pid, null, null), 0);
+    }
 }
