@@ -8,10 +8,12 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
+use common::containerd::Containerd;
 use common::engine::{Container, Engine, at_root};
 use common::podman::Podman;
-use common::{Folder, children, rinit, status_line, until};
+use common::{Folder, children, kill, probe, rinit, state, status_line, until};
 
 /// Podman with the images that the manifests name.
 fn podman(docker: &Engine) -> Option<Podman> {
@@ -92,4 +94,30 @@ fn in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container() {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{}", outcome.stderr);
     server.stop();
     assert_eq!(server.code(), 4, "{}", server.logs());
+}
+
+#[test]
+fn containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod() {
+    let Some(docker) = Engine::docker() else { return };
+    let settings = fs::read_to_string(at_root("examples/containerd/config-1.toml")).unwrap();
+    // Not every machine lets its root make a process safer from the out-of-memory killer than it is itself.
+    let table = "[plugins.\"io.containerd.grpc.v1.cri\"]\n";
+    assert!(settings.contains(table), "{settings}");
+    let containerd = Containerd::new(&settings.replace(table, &format!("{table}restrict_oom_score_adj = true\n")));
+    let folder = Folder::new();
+    let image = docker.rinit_image();
+    docker.get(&["tag", &image.name, "rinit:latest"]);
+    docker.get(&["save", "--output", &folder.file("image"), "rinit:latest"]);
+    docker.get(&["rmi", "rinit:latest"]);
+    containerd.import(&folder.file("image"));
+    containerd.run_pod_sandbox();
+    let pid = containerd.sandbox_pid();
+    assert_eq!(fs::read(format!("/proc/{pid}/exe")).unwrap(), fs::read(rinit()).unwrap());
+    assert_eq!(fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"/rinit\0--pause\0");
+    let namespace = format!("--pid=/proc/{pid}/ns/pid");
+    let made = Command::new("nsenter").args([&namespace, &probe(), "orphans", "100"]).status().unwrap();
+    assert!(made.success());
+    until("all orphans to be reaped", || children(pid).is_empty().then_some(()));
+    kill(pid, libc::SIGTERM);
+    until("the sandbox to end", || state(pid).is_none_or(|state| state == 'Z').then_some(()));
 }

@@ -58,6 +58,18 @@ impl Engine {
 
     /// An image of just these files: where from, and their names in it.
     pub fn image(&self, files: &[(&str, &str)]) -> Image {
+        self.import(files, &[])
+    }
+
+    /// rinit's own image, as the Dockerfile has it, of the binary under test.
+    pub fn rinit_image(&self) -> Image {
+        let dockerfile = fs::read_to_string(at_root("Dockerfile")).unwrap();
+        let changes = dockerfile.lines().filter(|line| line.starts_with("ENTRYPOINT") || line.starts_with("CMD"));
+        let changes: Vec<&str> = changes.flat_map(|line| ["--change", line]).collect();
+        self.import(&[(rinit().to_str().unwrap(), "rinit")], &changes)
+    }
+
+    fn import(&self, files: &[(&str, &str)], options: &[&str]) -> Image {
         let root = Folder::new();
         for (from, to) in files {
             let to = PathBuf::from(root.file(to));
@@ -69,7 +81,7 @@ impl Engine {
             Command::new("tar").args(["-C", root.path().to_str().unwrap(), "-cf"]).arg(&archive).arg(".").status();
         assert!(tar.unwrap().success());
         let name = unique();
-        self.get(&["import", archive.to_str().unwrap(), &name]);
+        self.get(&[&["import"], options, &[archive.to_str().unwrap(), &name]].concat());
         fs::remove_file(archive).unwrap();
         Image { engine: self.clone(), name }
     }

@@ -466,5 +466,6 @@ pub fn until_end_of_file(pipe: &mut (impl io::Read + std::os::fd::AsRawFd)) -> V
     all
 }
 
+pub mod containerd;
 pub mod engine;
 pub mod podman;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use super::engine::{Container, Engine, at_root};
-use super::{Folder, rinit, until};
+use super::engine::{Container, Engine};
+use super::{Folder, until};
 
 /// What podman needs on a machine without systemd, crun and a raised limit on processes.
 const CONTAINERS: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1000:1000\"]\n";
@@ -66,17 +66,10 @@ impl Podman {
         self.engine.get(&["tag", &format!("localhost/{image}"), name]);
     }
 
-    /// rinit's own image, as the Dockerfile has it, of the binary under test.
+    /// rinit's own image, under this name.
     pub fn import_rinit(&self, name: &str) {
-        let root = Folder::new();
-        root.copy(rinit(), "rinit");
-        let archive = self.folder.file("archive");
-        let tar = Command::new("tar").args(["-C", root.path().to_str().unwrap(), "-cf", &archive, "rinit"]).status();
-        assert!(tar.unwrap().success());
-        let dockerfile = fs::read_to_string(at_root("Dockerfile")).unwrap();
-        let changes = dockerfile.lines().filter(|line| line.starts_with("ENTRYPOINT") || line.starts_with("CMD"));
-        let changes: Vec<&str> = changes.flat_map(|line| ["--change", line]).collect();
-        self.engine.get(&[&["import"], &changes[..], &[&archive, name]].concat());
+        let image = self.engine.rinit_image();
+        self.engine.get(&["tag", &image.name, name]);
     }
 
     /// A container that is there already, of a pod.
