@@ -582,8 +582,11 @@ fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
 /// What an interactive bash in a container owes its user.
 fn interactive_bash(session: &mut Session) {
     session.prompt();
-    // Docker's terminal echoes what a command is typed.
-    session.run("stty -echo");
+    // Docker's terminal gets its size late, and bash then shows its prompt once more; and it echoes what a command is
+    // typed.
+    session.line("until [ \"$(stty size)\" = '24 200' ]; do sleep 0.1; done; stty -echo; echo qui''et");
+    session.expect("quiet");
+    session.prompt();
     job_control(session);
     session.resize(33, 101);
     session.line("until [ \"$(stty size)\" = '33 101' ]; do sleep 0.1; done; echo resi''zed");
