@@ -71,8 +71,17 @@ pub fn program(path: impl AsRef<OsStr>) -> Command {
         command.env_remove(name);
     }
     // SAFETY: system calls only, which is what a forked child of a program with threads may do.
-    unsafe { command.pre_exec(mount_own_proc) };
+    unsafe { command.pre_exec(mount_own_proc).pre_exec(ignore_nothing) };
     command
+}
+
+/// Whoever starts the tests may ignore signals: nohup(1), a shell in the background. What they start shall not.
+fn ignore_nothing() -> io::Result<()> {
+    for signal in 1..=64 {
+        // SAFETY: the default action runs no code. SIGKILL, SIGSTOP and the C library's own two are refused.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
 }
 
 fn mount_own_proc() -> io::Result<()> {
@@ -313,6 +322,14 @@ pub fn queue_one(pid: pid_t, signal: c_int, value: usize) {
     let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
     // SAFETY: numbers only; nobody looks behind the value.
     assert_eq!(unsafe { libc::sigqueue(pid, signal, value) }, 0, "cannot queue {signal} to {pid}");
+}
+
+/// For a program that enters the PID namespace of this process from outside, as `docker exec` and the containers of a pod
+/// do: its parent, nsenter(1), stays out there.
+pub fn inside(pid: pid_t) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--pid=/proc/{pid}/ns/pid"));
+    command
 }
 
 /// The children of a process, zombies included, the oldest first.
