@@ -75,7 +75,7 @@ impl Everyone {
         }
     }
 
-    /// Whether there is nobody. Only PID 1 has to ask: a subreaper without children has no descendants.
+    /// Whether there is nobody, not even a zombie. Only PID 1 has to ask: a subreaper without children has no descendants.
     pub fn is_nobody(self) -> bool {
         match self {
             Self::Namespace => signal::send(-1, None) == Err(Errno::ESRCH),
@@ -84,7 +84,10 @@ impl Everyone {
     }
 
     /// All of them that live.
-    fn list(self) -> std::io::Result<Vec<Process>> {
+    ///
+    /// # Errors
+    /// As for [`processes::list`].
+    pub fn list(self) -> std::io::Result<Vec<Process>> {
         let all = processes::list()?;
         let mut everyone = match self {
             Self::Namespace => all,

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use libc::pid_t;
 use log::warn;
 use nix::errno::Errno;
 
 use crate::sys::signal::{self, Arrived, Signal, SignalSet};
+use crate::sys::watch::Watch;
 
 /// What rinit is woken for.
 pub enum Event {
-    /// Some child changed state, or may have: one SIGCHLD can stand for many.
+    /// Some child changed state, or may have: one SIGCHLD can stand for many. Or a process that is watched has ended.
     Child,
     /// A signal arrived.
     Signal(Arrived),
@@ -38,6 +40,7 @@ pub struct Inbox {
     signals: u32,
     failures: u32,
     last_failure: Option<Instant>,
+    watched: Option<Watch>,
 }
 
 impl Inbox {
@@ -58,8 +61,11 @@ impl Inbox {
                 return Event::Child;
             }
         }
+        if self.watched_has_ended(deadline) {
+            return Event::Child;
+        }
         loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = left_until(deadline);
             match signal::wait(SignalSet::ALL, left) {
                 Ok(arrived) => return self.arrived(arrived),
                 Err(Errno::EAGAIN) if left.is_some_and(|left| left.is_zero()) => return Event::Deadline,
@@ -75,6 +81,22 @@ impl Inbox {
                 }
             }
         }
+    }
+
+    /// Has the end of a process count that is not a child, for which the kernel sends no SIGCHLD. Whether that works.
+    pub fn watch(&mut self, pid: pid_t) -> bool {
+        self.watched = Watch::on(pid).ok();
+        self.watched.is_some()
+    }
+
+    /// Waits for that end, as long as no signal arrives. A failure leaves signals and the deadline to wait for.
+    fn watched_has_ended(&mut self, deadline: Option<Instant>) -> bool {
+        let Some(watch) = &self.watched else { return false };
+        let result = watch.wait(left_until(deadline));
+        if result != Ok(false) {
+            self.watched = None;
+        }
+        result == Ok(true)
     }
 
     /// Counts a failure, and tells whether it may be the last. One that has given up does so until a signal arrives.
@@ -101,4 +123,8 @@ impl Inbox {
             Event::Signal(arrived)
         }
     }
+}
+
+fn left_until(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }

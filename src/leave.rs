@@ -37,7 +37,7 @@ pub fn leave(grace: Duration, everyone: Everyone, rewrites: &Rewrites, inbox: &m
             }
             Event::Child => match reaper.reap(Patience::Look) {
                 Found::More => more = true,
-                Found::NoChildren if everyone.is_nobody() => return,
+                Found::NoChildren if is_empty(everyone, inbox) => return,
                 _ => {
                     more = false;
                     // A subreaper finds its descendants one by one; those that were re-parented to it since, or
@@ -61,6 +61,17 @@ pub fn leave(grace: Duration, everyone: Everyone, rewrites: &Rewrites, inbox: &m
 fn ask(everyone: Everyone, asked: &mut Reached, resumed: &mut Reached) {
     everyone.send_to_new(Signal::TERM, None, asked);
     everyone.send_to_new(Signal::CONT, None, resumed);
+}
+
+/// Whether nobody is left, now that rinit has no child any more. Who entered the namespace from outside (docker exec, the
+/// containers of a pod) is nobody's child in it, so the inbox is to watch one of them, if /proc tells of any.
+fn is_empty(everyone: Everyone, inbox: &mut Inbox) -> bool {
+    if everyone.is_nobody() {
+        return true;
+    }
+    let Ok(left) = everyone.list() else { return false };
+    // Only zombies, which their parents outside will reap. Or the last has ended since.
+    left.is_empty() || (!left.iter().any(|process| inbox.watch(process.pid)) && everyone.is_nobody())
 }
 
 /// Whether nobody is left, after reaping those who have ended already.

@@ -168,6 +168,20 @@ fn who_leaves_zombies_is_named_in_an_image_that_holds_nothing_else() {
     assert_eq!(none.exec(&["/rinit", "--zombies"]).code, 0);
 }
 
+#[test]
+fn a_grace_period_ends_with_the_last_who_came_by_exec() {
+    let Some(docker) = Engine::docker() else { return };
+    let image = docker.rinit_and_probe();
+    let folder = Folder::new();
+    let volume = format!("{}:/saved", folder.path().display());
+    let container = docker.start(&["--volume", &volume, &image.name, "/rinit", "--grace", "1h", "/probe", "hold"]);
+    docker.get(&["exec", "--detach", &container.name, "/probe", "flush", "/saved/data", "300"]);
+    let data = || fs::read_to_string(folder.file("data")).unwrap_or_default();
+    until("it to have something to save", || (data() == "ready\n").then_some(()));
+    container.stop();
+    assert_eq!((container.code(), data().as_str()), (143, "flushed\n"));
+}
+
 /// What every daemon whose init is rinit has to do.
 fn is_the_init_of(daemon: &Daemon, path: &str) {
     let docker = &daemon.docker;

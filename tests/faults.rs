@@ -9,17 +9,18 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::trace::{Held, limit, name_of_call, start_of_command, with_stderr, with_terminal};
-use common::{Folder, Place, probe};
+use common::{Folder, Place, inside, probe, until};
 
 const ERRNOS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO"];
 
@@ -42,7 +43,7 @@ const WORKERS: usize = 6;
 /// What rinit has to do while its calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {
-    /// Orphans, signals, a grace period, as PID 1; messages to a file.
+    /// Orphans, signals, a grace period, also for one that entered from outside, as PID 1; messages to a file.
     WorkAsPid1,
     /// The same as subreaper; messages to a pipe.
     WorkAsSubreaper,
@@ -55,26 +56,33 @@ enum Scenario {
 }
 
 impl Scenario {
-    /// rinit, about to start, and what has to stay open as long as it runs.
-    fn held(self, file: &str) -> (Held, Vec<OwnedFd>) {
+    /// rinit, about to start, what has to stay open as long as it runs, and who entered its namespace.
+    fn held(self, folder: &Folder) -> (Held, Vec<OwnedFd>, Option<Child>) {
+        let (file, entered) = (&folder.file("done"), &folder.file("entered"));
         let probe = probe();
         let work = ["-w", "--grace", "0.3", &probe, "exercise", file];
         let loud_work = [&["-vv"], &work[..]].concat();
         let stop = ["-vv", &probe, "exercise-terminal"];
         match self {
-            Self::WorkAsPid1 => (Held::new(Place::Pid1, &loud_work, with_few_descriptors), vec![]),
+            Self::WorkAsPid1 => {
+                let held = Held::new(Place::Pid1, &loud_work, with_few_descriptors);
+                // Ends after the others, so that rinit has to watch it.
+                let stranger = inside(held.pid).args([&probe, "flush", entered, "50"]).spawn().unwrap();
+                until("it to have entered", || fs::exists(entered).unwrap().then_some(()));
+                (held, vec![], Some(stranger))
+            }
             Self::WorkAsSubreaper | Self::AllAsSubreaper => {
                 let all = if self == Self::AllAsSubreaper { &["--all"][..] } else { &[] };
                 let (reader, writer) = nix::unistd::pipe().unwrap();
                 let held = Held::new(Place::Outside, &[all, &work].concat(), |command| {
                     with_stderr(with_few_descriptors(command), writer)
                 });
-                (held, vec![reader])
+                (held, vec![reader], None)
             }
             Self::Job => {
                 let pty = nix::pty::openpty(None, None).unwrap();
                 let held = Held::as_job(&stop, |command| with_terminal(with_few_descriptors(command), pty.slave));
-                (held, vec![pty.master])
+                (held, vec![pty.master], None)
             }
             Self::TerminalAsPid1 => {
                 let pty = nix::pty::openpty(None, None).unwrap();
@@ -82,7 +90,7 @@ impl Scenario {
                 let held = Held::new(Place::Pid1, &stop, |command| {
                     with_stderr(with_terminal(with_few_descriptors(command), pty.slave), writer.into())
                 });
-                (held, vec![pty.master, reader.into()])
+                (held, vec![pty.master, reader.into()], None)
             }
         }
     }
@@ -178,7 +186,7 @@ fn what_came(descriptor: &OwnedFd) -> String {
 /// rinit's run, with these options for strace, to its end.
 fn run(scenario: Scenario, options: &[&str]) -> Outcome {
     let folder = Folder::new();
-    let (held, open) = scenario.held(&folder.file("done"));
+    let (held, open, mut entered) = scenario.held(&folder);
     let mut traced = held.traced(options);
     let start = Instant::now();
     while traced.running.lives() && start.elapsed() < PATIENCE {
@@ -186,6 +194,9 @@ fn run(scenario: Scenario, options: &[&str]) -> Outcome {
     }
     let code = (!traced.running.lives()).then(|| traced.running.status().code().unwrap_or(-1));
     traced.running.end();
+    if let Some(entered) = &mut entered {
+        let _ = entered.wait();
+    }
     let trace = traced.trace();
     let stderr = traced.running.stderr() + &open.iter().map(what_came).collect::<String>();
     let calls = trace.lines().filter_map(name_of_call).map(str::to_owned).collect();

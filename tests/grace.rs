@@ -1,14 +1,15 @@
 //! `--grace`: what the main child leaves behind may finish, and the exit code is still the main child's.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
 mod common;
 
 use std::fs;
+use std::process::Child;
 
 use common::{
-    BOTH, Folder, Place, Running, command, kill, pid_of, probe, program, recorded, rinit, run, status_line, until,
-    until_ready, until_recorded,
+    BOTH, Folder, Place, Running, children, command, inside, kill, pid_of, probe, program, recorded, rinit, run, state,
+    status_line, until, until_ready, until_recorded,
 };
 
 /// Longer than any test waits: what ends before that has not ended at the deadline.
@@ -143,6 +144,74 @@ fn a_grandchild_that_is_born_while_its_parent_ends_is_reached() {
     assert!(running.lives());
     kill(pid_of(&file), libc::SIGKILL);
     assert_eq!(running.exit_code(), 3);
+}
+
+/// rinit as PID 1, whose command runs until a file is there. That is for somebody inside to write who is not a child.
+fn until_written(file: &str) -> Running {
+    let script = format!("until [ -s {file} ]; do :; done; exit 3");
+    Running::start(Place::Pid1, &["--grace", LONG, "sh", "-c", &script], |command| command)
+}
+
+#[test]
+fn who_entered_from_outside_is_waited_for_as_well() {
+    let folder = Folder::new();
+    let (file, log) = (folder.file("data"), folder.file("log"));
+    let mut running = until_written(&file);
+    let mut recorder = inside(running.pid).args([&probe(), "record", &log, "12", "0"]).spawn().unwrap();
+    until_ready(&log);
+    // It is the one that is left, once this one is done.
+    let mut flush = inside(running.pid).args([&probe(), "flush", &file, "200"]).spawn().unwrap();
+    assert!(flush.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+    until("the wait", || (state(running.pid) == Some('S')).then_some(()));
+    assert!(running.lives());
+    // What is left is reached, and rinit waits again.
+    running.kill(libc::SIGHUP);
+    until("SIGHUP to get there", || recorded(&log).contains(&"1 plain".to_owned()).then_some(()));
+    // Whose parent ended in there is rinit's child, like any other.
+    assert!(inside(running.pid).args([&probe(), "orphans", "50"]).status().unwrap().success());
+    until("the orphans to be reaped", || children(running.pid).is_empty().then_some(()));
+    assert!(running.lives());
+    running.kill(libc::SIGUSR2);
+    assert!(recorder.wait().unwrap().success());
+    assert_eq!(running.exit_code(), 3);
+}
+
+#[test]
+fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
+    let folder = Folder::new();
+    let (file, log) = (folder.file("data"), folder.file("log"));
+    let mut running = until_written(&file);
+    let mut parent = Parent(inside(running.pid).args([&probe(), "record", &log, "15", "0"]).spawn().unwrap());
+    until_ready(&log);
+    let entered = children(parent.0.id() as i32)[0];
+    kill(parent.0.id() as i32, libc::SIGSTOP);
+    fs::write(&file, "go").unwrap();
+    until("it to have ended", || (state(entered) == Some('Z')).then_some(()));
+    // The kernel does not let PID 1 go before all others have been reaped, so this is how far it comes: do_exit() has
+    // taken its program away.
+    until("rinit to leave", || fs::read_link(format!("/proc/{}/exe", running.pid)).is_err().then_some(()));
+    parent.go_on();
+    assert!(parent.0.wait().unwrap().success());
+    assert_eq!(running.exit_code(), 3);
+}
+
+/// A process that is stopped, so that it does not wait for its child. It goes on when the test ends, however that ends.
+struct Parent(Child);
+
+impl Parent {
+    fn go_on(&self) {
+        kill(self.0.id() as i32, libc::SIGCONT);
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.go_on();
+        }
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

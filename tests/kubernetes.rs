@@ -8,12 +8,11 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
 
 use common::containerd::Containerd;
 use common::engine::{Container, Engine, at_root};
 use common::podman::Podman;
-use common::{Folder, children, kill, probe, rinit, state, status_line, until};
+use common::{Folder, children, inside, kill, probe, rinit, state, status_line, until};
 
 /// Podman with the images that the manifests name.
 fn podman(docker: &Engine) -> Option<Podman> {
@@ -114,8 +113,7 @@ fn containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod() {
     let pid = containerd.sandbox_pid();
     assert_eq!(fs::read(format!("/proc/{pid}/exe")).unwrap(), fs::read(rinit()).unwrap());
     assert_eq!(fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"/rinit\0--pause\0");
-    let namespace = format!("--pid=/proc/{pid}/ns/pid");
-    let made = Command::new("nsenter").args([&namespace, &probe(), "orphans", "100"]).status().unwrap();
+    let made = inside(pid).args([&probe(), "orphans", "100"]).status().unwrap();
     assert!(made.success());
     until("all orphans to be reaped", || children(pid).is_empty().then_some(()));
     kill(pid, libc::SIGTERM);

@@ -5,10 +5,11 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use common::{
-    BOTH, Folder, Place, Running, children, command, forwarded, is_waiting, kill, probe, run, status_line, until,
+    BOTH, Folder, Place, Running, children, command, forwarded, inside, is_waiting, kill, probe, run, status_line,
+    until,
 };
 
 /// rinit without a command, waiting.
@@ -18,11 +19,9 @@ fn pausing(place: Place, options: &[&str]) -> Running {
     running
 }
 
-/// Runs a program to its end inside the namespace of a running rinit, as a container of the pod would: with a parent
-/// that is not of it.
+/// Runs a program to its end, as a container of the pod would.
 fn enter(running: &Running, words: &[&str]) {
-    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
-    let output = Command::new("nsenter").arg(namespace).args(words).output().unwrap();
+    let output = inside(running.pid).args(words).output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -42,8 +41,7 @@ fn orphans_are_reaped_during_a_storm() {
     let folder = Folder::new();
     let file = folder.file("storm");
     let running = pausing(Place::Pid1, &["-P"]);
-    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
-    let mut storm = Command::new("nsenter").arg(namespace).args([&probe(), "storm", &file]).spawn().unwrap();
+    let mut storm = inside(running.pid).args([&probe(), "storm", &file]).spawn().unwrap();
     let made = || fs::read_to_string(&file).ok()?.parse::<u32>().ok();
     until("2000 orphans", || made().filter(|made| *made >= 2000));
     // nsenter's child is the storm.
@@ -134,14 +132,23 @@ fn it_waits_without_end_and_never_wakes() {
 #[test]
 fn what_the_pod_has_left_gets_its_grace() {
     let folder = Folder::new();
-    let file = folder.file("log");
-    let running = pausing(Place::Pid1, &["--pause", "--grace", "60"]);
-    let namespace = format!("--pid=/proc/{}/ns/pid", running.pid);
-    let mut server = Command::new("nsenter").arg(namespace).args([&probe(), "flush", &file, "50"]).spawn().unwrap();
-    until("the server", || fs::read_to_string(&file).ok().filter(|text| text == "ready\n"));
+    let mut running = pausing(Place::Pid1, &["--pause", "--grace", "1h"]);
+    let servers: Vec<_> = ["300", "20", "100"]
+        .into_iter()
+        .map(|milliseconds| {
+            let file = folder.file(milliseconds);
+            let server = inside(running.pid).args([&probe(), "flush", &file, milliseconds]).spawn().unwrap();
+            until("the server", || fs::read_to_string(&file).ok().filter(|text| text == "ready\n"));
+            (server, file)
+        })
+        .collect();
     running.kill(libc::SIGTERM);
-    assert!(server.wait().unwrap().success());
-    assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+    for (mut server, file) in servers {
+        assert!(server.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+    }
+    // Not at the deadline.
+    assert_eq!(running.exit_code(), 0);
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! File descriptors: closing the inherited ones, the terminal's, and a write that never blocks.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use libc::{c_int, c_long, c_uint, pid_t};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, SFlag};
 
-use super::check;
 use super::signal::{self, Signal, SignalSet};
+use super::{check, made};
 use crate::error::Error;
 
 /// Closes the descriptors from `first` to `last`, both included: close_range(2). Where the kernel has no such
@@ -58,9 +59,7 @@ pub fn open_controlling_terminal() -> Result<OwnedFd, Errno> {
 /// EBADF where that is closed.
 pub fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: a number goes in, a descriptor that nobody owns yet comes out.
-    let copy = check(c_long::from(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) }))?;
-    // SAFETY: it is new and open.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy as RawFd) })
+    unsafe { made(c_long::from(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3))) }
 }
 
 /// The terminal's foreground process group; 0 where that is outside the PID namespace: tcgetpgrp(3).
@@ -214,7 +213,5 @@ fn write_by_own_description(line: &[u8]) -> Result<usize, Errno> {
 
 /// Whether a write of up to PIPE_BUF bytes would not block now: poll(2).
 fn has_room(fd: BorrowedFd<'_>) -> bool {
-    let mut question = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one pollfd, and no time to wait.
-    unsafe { libc::poll(&raw mut question, 1, 0) == 1 }
+    poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1)
 }

@@ -1,14 +1,15 @@
 //! What rinit asks of the kernel about itself: prctl(2), process groups, the spawn.
 
 use std::ffi::{CStr, OsStr, c_void};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use libc::{c_int, c_long, c_ulong, pid_t};
 use nix::errno::Errno;
 
-use super::check;
 use super::signal::Signal;
+use super::{check, made};
 
 /// rinit's own pid: 1 where it is the init of its PID namespace, pid_namespaces(7).
 pub fn own_pid() -> pid_t {
@@ -52,6 +53,15 @@ pub fn become_subreaper() -> Result<(), Errno> {
 /// As the kernel has them; a signal that exists is not refused.
 pub fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
     prctl(libc::PR_SET_PDEATHSIG, signal.number() as c_ulong)
+}
+
+/// A descriptor that stands for a process, child or not, and becomes readable when it ends: pidfd_open(2).
+///
+/// # Errors
+/// ESRCH where there is no such process; ENOSYS before Linux 5.3; EPERM where a sandbox refuses it.
+pub fn descriptor_of(pid: pid_t) -> Result<OwnedFd, Errno> {
+    // SAFETY: numbers go in, a new descriptor comes out. It closes on exec: the kernel has it so.
+    unsafe { made(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
 }
 
 fn prctl(option: c_int, value: c_ulong) -> Result<(), Errno> {

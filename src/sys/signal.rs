@@ -5,13 +5,15 @@
 
 use std::fmt;
 use std::mem::{MaybeUninit, size_of};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_long, pid_t, siginfo_t};
 use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
 
-use super::check;
+use super::{check, made};
 
 /// The number of signals the kernel has, on every architecture rinit runs on.
 const LAST: u8 = 64;
@@ -304,11 +306,8 @@ impl Arrived {
 /// # Errors
 /// EAGAIN when the time is over; EINTR when a stop and a continue came in between.
 pub fn wait(set: SignalSet, timeout: Option<Duration>) -> Result<Arrived, Errno> {
-    let timeout = timeout.map(|limit| libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: limit.subsec_nanos() as c_long,
-    });
-    let limit = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let timeout = timeout.map(TimeSpec::from_duration);
+    let limit: *const libc::timespec = timeout.as_ref().map_or(std::ptr::null(), |limit| limit.as_ref());
     let mut info = MaybeUninit::<siginfo_t>::zeroed();
     // SAFETY: the set is 8 bytes, `info` a siginfo_t, `limit` null or a live timespec, as rt_sigtimedwait asks.
     let number = check(unsafe {
@@ -318,6 +317,15 @@ pub fn wait(set: SignalSet, timeout: Option<Duration>) -> Result<Arrived, Errno>
     // SAFETY: all-zero bytes are a valid siginfo_t, and the kernel has filled it in.
     let info = unsafe { info.assume_init() };
     signal.map(|signal| Arrived { signal, info }).ok_or(Errno::EINVAL)
+}
+
+/// A descriptor that is readable while one of these signals waits to be taken: signalfd(2).
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM; EPERM where a sandbox refuses it.
+pub fn descriptor_of(set: SignalSet) -> Result<OwnedFd, Errno> {
+    // SAFETY: the set is 8 bytes, as the call is told; -1 has it make a new descriptor.
+    unsafe { made(libc::syscall(libc::SYS_signalfd4, -1, &raw const set.0, size_of::<u64>(), libc::SFD_CLOEXEC)) }
 }
 
 /// Sends a signal to a process (positive), its own group (0), all it may signal (-1) or a group (negative):
