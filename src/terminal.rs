@@ -135,7 +135,9 @@ fn is_controlling(descriptor: &OwnedFd) -> bool {
 /// and pending: it is the next signal that rinit takes.
 fn stop_own_group() -> bool {
     // Who was quicker than rinit to see the command stopped may have continued it. That SIGCONT would be lost:
-    // generating a stop signal discards it, POSIX, "Signal Generation and Delivery".
+    // generating a stop signal discards it, POSIX, "Signal Generation and Delivery". Between this look and the stop
+    // one still is, as for any process that stops itself. (A handler would not do: the call that generates the stop
+    // comes before it.) A shell sends none before rinit has stopped.
     if signal::pending().contains(Signal::CONT) {
         return true;
     }

@@ -458,7 +458,9 @@ fn a_pipeline_is_suspended_and_resumed_as_one_job() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
         session.run_rinit("cat | sed -u 's/^/out: /'");
-        let job = session.job();
+        // In the foreground is the command, which has asked for it, or the job again, where the shell comes to give it the
+        // terminal only then: it does so in each process of a pipeline.
+        let job = session.background_job();
         for round in 0..5 {
             session.line(&format!("round {round}"));
             session.expect(&format!("out: round {round}"));
