@@ -61,6 +61,24 @@ fn a_pod_of_the_examples_containers_conf_is_paused_by_rinit_which_reaps_for_all_
 }
 
 #[test]
+fn a_pods_containers_have_the_grace_of_what_pauses_it() {
+    let Some(podman) = Podman::new(&example()) else { return };
+    podman.import_rinit("localhost/rinit:latest");
+    let pause = ["--infra-command", "/rinit --pause --grace 1h"];
+    podman.engine.get(&[&["pod", "create", "--name", "pod", "--share", "pid,net"], &pause[..]].concat());
+    let member = podman.engine.image(&[(&probe(), "probe")]);
+    let folder = Folder::new();
+    let volume = format!("{}:/saved", folder.path().display());
+    let flush = ["/probe", "flush", "/saved/data", "500"];
+    podman.engine.get(&[&["run", "--detach", "--pod", "pod", "--volume", &volume, &member.name], &flush[..]].concat());
+    let data = || fs::read_to_string(folder.file("data")).unwrap_or_default();
+    until("it to have something to save", || (data() == "ready\n").then_some(()));
+    let pause = podman.engine.get(&["pod", "inspect", "--format", "{{.InfraContainerID}}", "pod"]);
+    podman.engine.get(&["pod", "stop", "--time", "200", "pod"]);
+    assert_eq!((podman.container(&pause).code(), data().as_str()), (0, "flushed\n"));
+}
+
+#[test]
 fn rinit_named_catatonit_keeps_the_namespaces_of_a_user_without_root() {
     if !is_there() {
         return;
