@@ -5,8 +5,9 @@
 //! again. env_logger tells which messages a filter lets through. Its own way of writing them is not used: what it keeps
 //! for a thread has musl change the signal mask, which no call of PID 1's may do once the command runs.
 
+use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use env_logger::{Builder, Logger};
 use libc::pid_t;
@@ -23,6 +24,9 @@ const CUT: &[u8] = b" [cut]\n";
 
 /// Lines dropped since the last that went out.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// The last line that went out went out in part.
+static IS_CUT: AtomicBool = AtomicBool::new(false);
 
 /// rinit's pid. Not asked for with each message: the child has another one until it execs.
 static PID: AtomicI32 = AtomicI32::new(0);
@@ -83,13 +87,7 @@ fn write(record: &Record<'_>) {
         Level::Debug => "debug",
         Level::Trace => "trace",
     };
-    let pid = PID.load(Ordering::Relaxed);
-    let mut line = format!("rinit[{pid}]: {level}: {}\n", record.args()).into_bytes();
-    if line.len() > LONGEST {
-        line.truncate(LONGEST - CUT.len());
-        line.extend_from_slice(CUT);
-    }
-    if descriptor::write_to_stderr(&line).is_err() {
+    if !write_line(level, record.args()) {
         DROPPED.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -101,9 +99,25 @@ pub fn report_dropped() {
         return;
     }
     let lines = if count == 1 { "message" } else { "messages" };
-    let pid = PID.load(Ordering::Relaxed);
-    let line = format!("rinit[{pid}]: warning: {count} {lines} dropped: stderr did not take them\n");
-    if descriptor::write_to_stderr(line.as_bytes()).is_ok() {
+    if write_line("warning", &format_args!("{count} {lines} dropped: stderr did not take them")) {
         DROPPED.store(0, Ordering::Relaxed);
     }
+}
+
+/// Writes a line; whether stderr took it. A terminal, a socket or a disk that fills up may take a part of one: it is lost
+/// all the same, and the next begins on a line of its own.
+fn write_line(level: &str, text: &fmt::Arguments<'_>) -> bool {
+    let pid = PID.load(Ordering::Relaxed);
+    let start = if IS_CUT.load(Ordering::Relaxed) { "\n" } else { "" };
+    let mut line = format!("{start}rinit[{pid}]: {level}: {text}\n").into_bytes();
+    if line.len() > LONGEST {
+        line.truncate(LONGEST - CUT.len());
+        line.extend_from_slice(CUT);
+    }
+    let taken = descriptor::write_to_stderr(&line).unwrap_or(0);
+    let is_whole = taken == line.len();
+    if taken > 0 {
+        IS_CUT.store(!is_whole && taken > start.len(), Ordering::Relaxed);
+    }
+    is_whole
 }

@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::process::Stdio;
 
 use common::{
-    BOTH, Folder, Place, Running, children, command, probe, program, rinit, run, run_with, until, until_ready,
-    until_recorded,
+    BOTH, Folder, Place, Running, children, command, probe, program, queue, recorded, rinit, run, run_with, until,
+    until_ready, until_recorded,
 };
 
 #[test]
@@ -144,6 +144,36 @@ fn a_reader_that_stalls_stops_neither_reaping_nor_forwarding() {
         assert!(count >= 300, "a line an orphan, and more: {line}");
         writer.write_all(b"as ever\n").unwrap();
     }
+}
+
+#[test]
+fn a_message_begins_on_a_line_of_its_own_where_one_was_cut() {
+    // A terminal takes what there is room for.
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut reader = File::from(pty.master);
+    nonblocking(&reader, true);
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let running = Running::of(Place::Pid1, command(&["-vv", &probe(), "record", &file]).stderr(pty.slave));
+    until_ready(&file);
+    let mut count = 0;
+    let mut pass_on = |more: usize| {
+        queue(running.pid, 40, more);
+        count += more;
+        until("all to be passed on", || (recorded(&file).len() == count).then_some(()));
+    };
+    pass_on(1000);
+    let mut text = String::new();
+    until("what was dropped to be told", || {
+        text += &drain(&mut reader);
+        pass_on(1);
+        text.contains("messages dropped").then_some(())
+    });
+    let is_right = |line: &&str| match line.strip_prefix("rinit[") {
+        Some(rest) => !rest.contains("rinit["),
+        None => "rinit[".starts_with(line),
+    };
+    assert_eq!(text.lines().find(|line| !is_right(line)), None);
 }
 
 /// A pipe that takes nothing more.

@@ -136,14 +136,14 @@ pub fn print(text: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a line to stderr, if that takes it whole and at once.
+/// Writes a line to stderr, so much of it as that takes at once, and tells how much that was.
 ///
 /// The flags of the open file are shared with the command, so O_NONBLOCK must not be set there: fcntl(2).
 /// What the kernel offers instead differs with what stderr is.
 ///
 /// # Errors
 /// EAGAIN where it would block; EPIPE, EBADF, ENOSPC, EIO as write(2) has them.
-pub fn write_to_stderr(line: &[u8]) -> Result<(), Errno> {
+pub fn write_to_stderr(line: &[u8]) -> Result<usize, Errno> {
     let stderr = stderr();
     let mode = nix::sys::stat::fstat(stderr)?.st_mode;
     let written = match SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) {
@@ -164,9 +164,7 @@ pub fn write_to_stderr(line: &[u8]) -> Result<(), Errno> {
         // more such write.
         let _ = signal::wait(SignalSet::EMPTY.with(Signal::PIPE).with(Signal::XFSZ), Some(Duration::ZERO));
     }
-    let written = written?;
-    // A part of a line was taken: the rest is lost, and counted as the line.
-    if written == line.len() { Ok(()) } else { Err(Errno::EAGAIN) }
+    written
 }
 
 fn is_terminal(fd: BorrowedFd<'_>) -> bool {
