@@ -47,6 +47,10 @@ impl Inbox {
     /// Waits for the next event. `more_children`: the last round of reaping left off early, so a signal is only
     /// looked for, and then the reaping goes on.
     pub fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
+        // Also where there is something at every look.
+        if left_until(deadline).is_some_and(|left| left.is_zero()) {
+            return Event::Deadline;
+        }
         if self.signals >= IN_A_ROW {
             self.signals = 0;
             return Event::Child;

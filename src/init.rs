@@ -159,7 +159,7 @@ struct Init<'a> {
     everyone: Everyone,
     inbox: Inbox,
     reaper: Reaper,
-    /// A stop was forwarded, and no continue since: the command is stopped because somebody wants it to be.
+    /// A stop was forwarded, and no continue since: the next stop of the command is one that somebody wants.
     stop_was_sent: bool,
 }
 
@@ -248,7 +248,9 @@ impl Init<'_> {
     fn stopped(&mut self, by: Signal) {
         debug!("main child {} was stopped by {by}", self.main_child);
         let group = self.group();
-        let next = self.terminal.map_or(Next::Stay, |terminal| terminal.stopped(by, group, self.stop_was_sent));
+        // Only that one: whoever continued the command may have done so without rinit, and a Ctrl-Z may follow.
+        let was_sent = std::mem::take(&mut self.stop_was_sent);
+        let next = self.terminal.map_or(Next::Stay, |terminal| terminal.stopped(by, group, was_sent));
         if next == Next::Continue {
             let target = if self.config.target == Target::MainChild { self.main_child } else { -group };
             forward::note(Signal::CONT, target, signal::send(target, Some(Signal::CONT)));

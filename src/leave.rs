@@ -12,6 +12,9 @@ use crate::reap::{Found, Reaper};
 use crate::sys::signal::Signal;
 use crate::sys::wait::Patience;
 
+/// Rounds of reaping without a look at anything else: something may leave orphans without end.
+const ROUNDS: usize = 256;
+
 /// Asks everyone left to end, and reaps until nobody is left or the time is over; then ends the rest.
 pub fn leave(grace: Duration, everyone: Everyone, rewrites: &Rewrites, inbox: &mut Inbox, reaper: &mut Reaper) {
     // Most containers are empty by now: then nothing is asked and nothing is logged.
@@ -54,7 +57,11 @@ pub fn leave(grace: Duration, everyone: Everyone, rewrites: &Rewrites, inbox: &m
     }
     warn!("the time to finish is over: killing what is left");
     everyone.send(Signal::KILL, None);
-    while reaper.reap(Patience::Look) == Found::More {}
+    for _ in 0..ROUNDS {
+        if reaper.reap(Patience::Look) != Found::More {
+            return;
+        }
+    }
 }
 
 /// SIGTERM, and SIGCONT for those that are stopped: they could not act on it otherwise.
@@ -76,7 +83,7 @@ fn is_empty(everyone: Everyone, inbox: &mut Inbox) -> bool {
 
 /// Whether nobody is left, after reaping those who have ended already.
 fn is_over(reaper: &mut Reaper, everyone: Everyone) -> bool {
-    for _ in 0..u16::MAX {
+    for _ in 0..ROUNDS {
         match reaper.reap(Patience::Look) {
             Found::More => {}
             Found::NoChildren => return everyone.is_nobody(),

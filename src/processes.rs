@@ -4,7 +4,7 @@ use std::io;
 
 use libc::pid_t;
 
-use crate::sys::file;
+use crate::sys::{file, process};
 
 /// A process, as its `/proc/PID/stat` had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +30,19 @@ impl Process {
     }
 }
 
+/// Room for a `/proc/PID/stat`: some fifty numbers, and a name of 64 bytes at most.
+const STAT: usize = 2048;
+
 /// All processes that /proc shows. One that ends meanwhile may be missing.
 ///
 /// # Errors
-/// Where /proc is not mounted or not readable, or memory is short.
+/// Where /proc is not mounted or not readable, or has the pids of another namespace; or memory is short.
 pub fn list() -> io::Result<Vec<Process>> {
+    // `unshare --pid --fork` leaves the /proc of the namespace outside, whose pids are somebody else's in here.
+    let own = parse(file::read("/proc/self/stat", &mut [0; STAT])?);
+    if own.is_none_or(|own| own.pid != process::own_pid()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it belongs to another PID namespace"));
+    }
     let mut processes = Vec::new();
     let mut is_short = false;
     file::names_in("/proc", |name| {
@@ -48,16 +56,12 @@ pub fn list() -> io::Result<Vec<Process>> {
     if is_short {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
-    if processes.is_empty() {
-        // An empty directory is no proc file system: rinit itself would be in it.
-        return Err(io::ErrorKind::NotFound.into());
-    }
     Ok(processes)
 }
 
-/// The name of a process, zombies included.
-pub fn name_of(pid: pid_t) -> Option<Vec<u8>> {
-    read(pid).map(|process| process.name)
+/// The name of a child, zombies included. In the /proc of another namespace that pid has another parent.
+pub fn name_of_child(pid: pid_t) -> Option<Vec<u8>> {
+    read(pid).filter(|child| child.parent == process::own_pid()).map(|process| process.name)
 }
 
 /// The descendants of `ancestor` among these processes: its children, theirs, and so on.
@@ -76,8 +80,7 @@ pub fn descendants(processes: Vec<Process>, ancestor: pid_t) -> Vec<Process> {
 }
 
 fn read(pid: pid_t) -> Option<Process> {
-    // Some fifty numbers and a name of 64 bytes at most.
-    parse(file::read(&format!("/proc/{pid}/stat"), &mut [0; 2048]).ok()?)
+    parse(file::read(&format!("/proc/{pid}/stat"), &mut [0; STAT]).ok()?)
 }
 
 /// `pid (name) state parent group …`: the name may hold parentheses, spaces and newlines, so it ends at the last

@@ -57,7 +57,8 @@ impl Reaper {
     pub fn reap(&mut self, patience: Patience) -> Found {
         for _ in 0..BATCH {
             // The name can be read only while the process is still a zombie.
-            let name = self.warn_on_reap.then(|| wait::peek().and_then(|pid| Some((pid, processes::name_of(pid)?))));
+            let name =
+                self.warn_on_reap.then(|| wait::peek().and_then(|pid| Some((pid, processes::name_of_child(pid)?))));
             let changed = match self.next(patience) {
                 Ok(Some(changed)) => changed,
                 Ok(None) => return Found::Nothing,

@@ -52,6 +52,9 @@ pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&
         if let Some(terminal) = foreground {
             // Still with SIGTTOU blocked: the new group is a background one until this.
             terminal.give_to(process::own_pid());
+        }
+        if terminal.is_some() {
+            // A Ctrl-Z may have come while this was still of rinit's group. Stopped here it would hold rinit with it.
             signal::note_stop();
         }
         environment.name_own_pid();
@@ -82,7 +85,7 @@ pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&
         let _ = nix::unistd::setpgid(child, child);
     }
     if signal::stop_was_noted() {
-        // The user's Ctrl-Z came before the exec. Stopped there, the child would have held rinit with it.
+        // The user's Ctrl-Z came before the exec.
         let _ = signal::send(-pid, Some(Signal::TSTP));
     }
     Ok(pid)

@@ -5,8 +5,9 @@
 mod common;
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
+use common::trace::Held;
 use common::{
     BOTH, Folder, Place, Running, children, command, inside, kill, pid_of, probe, program, recorded, rinit, run, state,
     status_line, until, until_ready, until_recorded,
@@ -130,6 +131,30 @@ fn as_subreaper_only_descendants_are_touched() {
     until_ready(&bystander);
     kill(pid_of(&bystander), libc::SIGUSR2);
     until_recorded(&bystander, &["12 plain"]);
+}
+
+#[test]
+fn the_pids_of_another_namespace_are_not_taken_for_descendants() {
+    // A namespace made without its own /proc: what that has says whose child is whose somewhere else.
+    let script =
+        format!("{} -vv --grace 0.3 sh -c 'setsid sleep 1000 & exit 3'; echo code=$?", rinit().to_str().unwrap());
+    let mut unshare = program("unshare");
+    let mut running =
+        Running::captured(Place::Outside, unshare.args(["--pid", "--fork", "--kill-child", "sh", "-c", &script]));
+    assert_eq!(running.exit_code(), 0);
+    assert_eq!(running.stdout(), "code=3\n");
+    let stderr = running.stderr();
+    assert!(stderr.contains("it belongs to another PID namespace") && !stderr.contains("sent SIG"), "{stderr}");
+}
+
+#[test]
+fn orphans_without_end_do_not_put_the_deadline_off() {
+    for place in BOTH {
+        let held = Held::new(place, &["--grace", "0.3", "sh", "-c", "exit 3"], |command| command.stdin(Stdio::null()));
+        // The first child is the main one. From then on there is one more whenever rinit asks.
+        let mut traced = held.traced(&["-e", "inject=wait4:retval=77777:when=2+"]);
+        assert_eq!(traced.running.exit_code(), 3);
+    }
 }
 
 #[test]

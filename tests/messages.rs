@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::process::Stdio;
 
 use common::{
-    BOTH, Folder, Place, Running, children, command, probe, program, queue, recorded, rinit, run, run_with, until,
-    until_ready, until_recorded,
+    BOTH, Folder, Place, Running, children, command, probe, program, queue, recorded, rinit, run, run_with, state,
+    until, until_ready, until_recorded,
 };
 
 #[test]
@@ -218,19 +218,29 @@ fn a_stderr_that_takes_nothing_costs_no_exit_code() {
 #[test]
 fn a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command() {
     for place in BOTH {
-        let folder = Folder::new();
-        let file = folder.file("log");
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        drop(reader);
-        let words = ["-vvv", "-w", &probe(), "record", &file, "15", "3"];
-        let mut running = Running::of(place, command(&words).stderr(Stdio::from(writer)));
-        until_ready(&file);
-        running.kill(libc::SIGUSR1);
-        until_recorded(&file, &["10 plain"]);
-        running.kill(libc::SIGTERM);
-        assert_eq!(running.exit_code(), 3);
-        // Its own SIGPIPEs are not the command's.
-        until_recorded(&file, &["10 plain", "15 plain"]);
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop((reader, here));
+        for stderr in [writer, there.into()] {
+            let folder = Folder::new();
+            let file = folder.file("log");
+            let words = ["-vvv", "-w", &probe(), "record", &file, "15", "3"];
+            let mut running = Running::of(place, command(&words).stderr(Stdio::from(stderr)));
+            until_ready(&file);
+            running.kill(libc::SIGUSR1);
+            until_recorded(&file, &["10 plain"]);
+            // A SIGPIPE that waits while rinit has one of its own is passed on.
+            running.kill(libc::SIGSTOP);
+            until("rinit to be stopped", || (state(running.pid) == Some('T')).then_some(()));
+            for signal in [libc::SIGUSR2, libc::SIGPIPE, libc::SIGCONT] {
+                running.kill(signal);
+            }
+            until_recorded(&file, &["10 plain", "12 plain", "13 plain", "18 plain"]);
+            running.kill(libc::SIGTERM);
+            assert_eq!(running.exit_code(), 3);
+            // Its own SIGPIPEs are not the command's.
+            until_recorded(&file, &["10 plain", "12 plain", "13 plain", "18 plain", "15 plain"]);
+        }
     }
 }
 

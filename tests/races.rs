@@ -196,6 +196,7 @@ fn a_stragglers_exit_against_the_deadline() {
                     format!("{} flush {file} {milliseconds} & until [ -s {file} ]; do :; done; exit 3", probe());
                 let option = hold.map(|hold| format!("inject={hold}"));
                 let strace: Vec<&str> = option.iter().flat_map(|option| ["-e", option]).collect();
+                let strace = [&["-ttt"], &strace[..]].concat();
                 let mut traced = held(place, &["--grace", "0.1", "sh", "-c", &script]).traced(&strace);
                 assert_eq!(traced.running.exit_code(), 3, "{place:?}: {milliseconds} ms, {hold:?}");
                 let (is_flushed, stderr) = (fs::read_to_string(&file).unwrap() == "flushed\n", traced.running.stderr());
@@ -203,10 +204,12 @@ fn a_stragglers_exit_against_the_deadline() {
                 let is_killed = stderr.contains("killing what is left");
                 assert!(is_flushed || is_killed, "{place:?}: {milliseconds} ms, {hold:?}: {stderr}");
                 let trace = traced.trace();
-                let time_is_over =
-                    trace.lines().position(|line| line.starts_with("rt_sigtimedwait(") && line.contains("EAGAIN"));
-                let killed = trace.lines().position(|line| line.starts_with("kill(") && line.contains("SIGKILL"));
-                assert!(killed.is_none_or(|killed| time_is_over.is_some_and(|over| over < killed)), "{trace}");
+                let time_of = |part: &str| {
+                    let line = trace.lines().find(|line| line.contains(part))?;
+                    line.split(' ').next().unwrap().parse::<f64>().ok()
+                };
+                let ended = time_of("WEXITSTATUS(s) == 3").unwrap();
+                assert!(time_of(", SIGKILL)").is_none_or(|killed| killed - ended >= 0.1), "{trace}");
                 table += match (is_flushed, is_killed) {
                     (true, false) => " f",
                     (true, true) => " F",

@@ -242,6 +242,13 @@ fn a_stop_that_somebody_sent_lasts_until_continue() {
             session.leader.kill(libc::SIGCONT);
             until_stopped(command, false);
             session.expect(&format!("round {round}"));
+            // It is continued by somebody else: the stop after that is the terminal's again.
+            session.leader.kill(libc::SIGTSTP);
+            until_stopped(command, true);
+            kill(command, libc::SIGCONT);
+            until_stopped(command, false);
+            session.press(CTRL_Z);
+            says(&mut session, "none");
             // The command itself, and by what cannot be caught.
             kill(command, libc::SIGSTOP);
             until_stopped(command, true);
@@ -527,6 +534,30 @@ fn ctrl_z_before_the_command_has_started_is_no_different() {
         says(&mut session, "hello");
         session.press(CTRL_C);
         assert_eq!(session.leader.exit_code(), 130);
+    }
+}
+
+#[test]
+fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
+    // The child is held there, still of rinit's group, and rinit waits for its exec.
+    let strace = "strace -DDD -f -o /dev/null -e trace=setpgid -e inject=setpgid:delay_enter=500000:when=1";
+    for pipe in ["", " | sed -u 's/^/out: /'"] {
+        let mut session = Session::shell(BASH);
+        session.line(&format!("{strace} {} cat{pipe}", rinit().into_string().unwrap()));
+        let leader = session.leader.pid;
+        let binary = std::fs::canonicalize(rinit()).unwrap();
+        until("the child", || {
+            let job = *children(leader).first()?;
+            let runs_rinit = std::fs::read_link(format!("/proc/{job}/exe")).is_ok_and(|program| program == binary);
+            if runs_rinit { children(job).first().copied() } else { None }
+        });
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        session.line("fg");
+        says(&mut session, "hello");
+        session.press(CTRL_C);
+        session.prompt();
     }
 }
 

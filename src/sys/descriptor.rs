@@ -146,7 +146,8 @@ pub fn print(text: &[u8]) -> Result<(), Error> {
 pub fn write_to_stderr(line: &[u8]) -> Result<usize, Errno> {
     let stderr = stderr();
     let mode = nix::sys::stat::fstat(stderr)?.st_mode;
-    let written = match SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits()) {
+    let kind = SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits());
+    let written = match kind {
         SFlag::S_IFIFO => match write_no_wait(stderr, line) {
             // Not every kernel has it for pipes, and a sandbox may know pwritev2 not at all.
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => write_by_own_description(line),
@@ -158,10 +159,10 @@ pub fn write_to_stderr(line: &[u8]) -> Result<usize, Errno> {
         // Files, /dev/null, /dev/full: they answer at once.
         _ => write(stderr, line),
     };
-    if matches!(written, Err(Errno::EPIPE | Errno::EFBIG)) {
+    if matches!(written, Err(Errno::EPIPE | Errno::EFBIG)) && kind != SFlag::S_IFSOCK {
         // With the error comes a signal to the thread that wrote, which is taken before any that was sent to the
         // process: write(2), setrlimit(2), signal(7). Left pending it would be forwarded, and wake rinit for one
-        // more such write.
+        // more such write. (A socket raises none, so that the one taken would be somebody's.)
         let _ = signal::wait(SignalSet::EMPTY.with(Signal::PIPE).with(Signal::XFSZ), Some(Duration::ZERO));
     }
     written
