@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use libc::pid_t;
 use log::error;
 use nix::errno::Errno;
+use nix::unistd::AccessFlags;
 
 use crate::error::{self, EXIT_FAILURE};
 use crate::printable::Printable;
@@ -65,7 +66,12 @@ pub fn start(command: &[&'static CStr], inherited: Inherited, terminal: Option<&
         let errno = program.execute(environment.pointers());
         // A message to a closed pipe must not kill the child by SIGPIPE: its exit code is the answer.
         signal::set_mask(SignalSet::ALL);
-        error!("cannot run '{}': {}", Printable::bytes(name.to_bytes()), errno.desc());
+        let hint = if errno == Errno::ENOENT && program.is_there() {
+            "; the file is there, but not the interpreter or loader that it names"
+        } else {
+            ""
+        };
+        error!("cannot run '{}': {}{hint}", Printable::bytes(name.to_bytes()), errno.desc());
         let code = error::exit_code_of_exec(errno);
         failed = Some(code);
         code
@@ -149,6 +155,15 @@ impl Program {
             }
         }
         answer
+    }
+
+    /// Whether some file has the command's name: execve(2) has ENOENT also for what that file names.
+    fn is_there(&mut self) -> bool {
+        directories(self.name, self.path).any(|directory| {
+            self.name_file_in(directory);
+            let file = CStr::from_bytes_with_nul(&self.file);
+            file.is_ok_and(|file| nix::unistd::access(file, AccessFlags::F_OK).is_ok())
+        })
     }
 
     /// A script without `#!` is the shell's; a program for another machine is nobody's.

@@ -45,11 +45,11 @@ fn a_command_that_cannot_be_started_is_126_or_127_and_says_why() {
             (plain.as_str(), 126, "Permission denied"),
             (&directory, 126, "Permission denied"),
             (&foreign, 126, "Exec format error"),
-            ("/no/such/file", 127, "No such file"),
-            ("no-such-command", 127, "No such file"),
+            ("/no/such/file", 127, "No such file or directory\n"),
+            ("no-such-command", 127, "No such file or directory\n"),
             ("", 127, "No such file"),
             (&below_file, 127, "Not a directory"),
-            (&lost, 127, "No such file"),
+            (&lost, 127, "interpreter"),
         ] {
             let outcome = run(place, &["--", name]);
             assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
