@@ -82,6 +82,8 @@ const GAP: usize = 512;
 /// # Safety
 /// `child` runs in the same memory: what it changes stays changed. It must not unwind, and its result is the
 /// new process's exit code.
+// Inlined, this frame would be the caller's, which may be longer than the gap.
+#[inline(never)]
 pub unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Result<pid_t, Errno> {
     extern "C" fn enter<F: FnMut() -> u8>(child: *mut c_void) -> c_int {
         // SAFETY: the address of `child` below, whose owner stands still while this runs.
@@ -92,9 +94,9 @@ pub unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Result<pi
     // Further down the stack, aligned as the ABIs want it.
     let top = (&raw const here).addr().wrapping_sub(GAP) & !63;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: below this frame and the gap nothing on the stack is in use, and CLONE_VFORK keeps this frame and
-    // `child` alive and untouched until the new process has left them. Every signal is blocked, so no handler
-    // runs there either.
+    // SAFETY: this frame and clone's are shorter than the gap, and below them nothing on the stack is in use.
+    // CLONE_VFORK keeps this frame and `child` alive and untouched until the new process has left them. Every signal
+    // is blocked, so no handler runs there either.
     let pid = unsafe {
         libc::clone(enter::<F>, std::ptr::without_provenance_mut(top), flags, std::ptr::from_mut(child).cast())
     };
