@@ -12,7 +12,7 @@ use std::fs;
 use common::containerd::Containerd;
 use common::engine::{Container, Engine, at_root};
 use common::podman::Podman;
-use common::{Folder, children, inside, kill, probe, rinit, state, status_line, until};
+use common::{Folder, children, inside, kill, probe, state, status_line, until, until_it_is_rinit};
 
 /// Podman with the images that the manifests name.
 fn podman(docker: &Engine) -> Option<Podman> {
@@ -63,7 +63,7 @@ fn an_unmodified_image_is_wrapped_by_an_init_container() {
     play(&podman, "init-container", |manifest| manifest.replace("metadata:\n", kept));
     let server = podman.container("init-container-server");
     let pid = server.pid();
-    assert_eq!(fs::read(format!("/proc/{pid}/exe")).unwrap(), fs::read(rinit()).unwrap());
+    until_it_is_rinit(pid);
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(command.starts_with(b"/rinit-bin/rinit\0--\0python3\0"), "{}", command.escape_ascii());
     // Started from outside, an orphan is PID 1's.
@@ -111,7 +111,7 @@ fn containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod() {
     containerd.import(&folder.file("image"));
     containerd.run_pod_sandbox();
     let pid = containerd.sandbox_pid();
-    assert_eq!(fs::read(format!("/proc/{pid}/exe")).unwrap(), fs::read(rinit()).unwrap());
+    until_it_is_rinit(pid);
     assert_eq!(fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"/rinit\0--pause\0");
     let made = inside(pid).args([&probe(), "orphans", "100"]).status().unwrap();
     assert!(made.success());

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use common::engine::{at_root, reaps_and_passes_on};
 use common::podman::{Podman, complete, is_there};
-use common::{Folder, children, probe, rinit, until};
+use common::{Folder, children, is_waiting, probe, rinit, until, until_it_is_rinit};
 
 /// The example's settings, with rinit where it is here.
 fn example() -> String {
@@ -45,7 +45,8 @@ fn a_pod_of_the_examples_containers_conf_is_paused_by_rinit_which_reaps_for_all_
     let pause = podman.engine.get(&["pod", "inspect", "--format", "{{.InfraContainerID}}", "pod"]);
     let pause = podman.container(&pause);
     let pid = pause.pid();
-    assert_eq!(fs::read(format!("/proc/{pid}/exe")).unwrap(), fs::read(rinit()).unwrap());
+    until_it_is_rinit(pid);
+    until("rinit to wait", || is_waiting(pid).then_some(()));
     // Nothing is held but stderr.
     let held = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(held.collect::<Vec<_>>(), ["2"]);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 use libc::pid_t;
 
-use super::{Folder, Outcome, children, probe, rinit, state, until, zombies};
+use super::{Folder, Outcome, children, probe, rinit, state, until, until_it_is_rinit, zombies};
 
 /// Seconds that one call of the client may take, so that nothing that hangs holds the tests up for ever.
 const LIMIT: &str = "300";
@@ -150,7 +150,7 @@ pub fn reaps_and_passes_on(engine: &Engine, options: &[&str]) {
     let alone = start(&[]);
     until("zombies", || (zombies(alone.pid()) == 201).then_some(()));
     let container = start(options);
-    assert_eq!(fs::read(format!("/proc/{}/exe", container.pid())).unwrap(), fs::read(rinit()).unwrap());
+    until_it_is_rinit(container.pid());
     until("all orphans to be reaped", || (children(container.pid()).len() == 1).then_some(()));
     assert_eq!(state(container.pid()), Some('S'));
     container.stop();

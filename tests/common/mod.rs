@@ -332,6 +332,12 @@ pub fn inside(pid: pid_t) -> Command {
     command
 }
 
+/// Waits until a process that a runtime has started is rinit: it may still be the runtime's own, on its way to it.
+pub fn until_it_is_rinit(pid: pid_t) {
+    let binary = fs::read(rinit()).unwrap();
+    until("the runtime to become rinit", || (fs::read(format!("/proc/{pid}/exe")).ok()? == binary).then_some(()));
+}
+
 /// The children of a process, zombies included, the oldest first.
 pub fn children(pid: pid_t) -> Vec<pid_t> {
     let path = format!("/proc/{pid}/task/{pid}/children");
