@@ -73,7 +73,8 @@ pub fn pause(config: &Config) -> u8 {
             Event::Child => more = reaper.reap(Patience::Look) == Found::More,
             Event::Signal(arrived) => {
                 note_arrival(&arrived);
-                if matches!(config.rewrites.apply(arrived.signal), Some(Signal::TERM | Signal::INT)) {
+                // A rewrite is for what is forwarded, and there is nobody to forward to.
+                if matches!(arrived.signal, Signal::TERM | Signal::INT) {
                     break;
                 }
             }

@@ -21,14 +21,15 @@ pub fn leave(grace: Duration, everyone: Everyone, rewrites: &Rewrites, inbox: &m
     if is_over(reaper, everyone) {
         return;
     }
-    info!("the main child left processes behind; they have {grace:?} to finish");
-    let Some(deadline) = Instant::now().checked_add(grace) else { return };
+    info!("processes are left behind; they have {grace:?} to finish");
+    // None where that is further away than a clock can tell.
+    let deadline = Instant::now().checked_add(grace);
     let mut asked = Reached::new();
     let mut resumed = Reached::new();
     ask(everyone, &mut asked, &mut resumed);
     let mut more = true;
     loop {
-        match inbox.next(more, Some(deadline)) {
+        match inbox.next(more, deadline) {
             Event::Deadline => break,
             Event::Signal(arrived) => {
                 debug!("{} arrived while leaving", arrived.signal);

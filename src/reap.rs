@@ -62,8 +62,7 @@ impl Reaper {
             let changed = match self.next(patience) {
                 Ok(Some(changed)) => changed,
                 Ok(None) => return Found::Nothing,
-                Err(Errno::ECHILD) if self.main_child.is_some() => return Found::Broken,
-                Err(Errno::ECHILD) => return Found::NoChildren,
+                Err(Errno::ECHILD) if self.main_child.is_none() => return Found::NoChildren,
                 Err(_) if self.failures >= 2 * GIVE_UP => return Found::Broken,
                 Err(_) => continue,
             };
@@ -99,7 +98,8 @@ impl Reaper {
                 // Having worked once, waitid stays the one to use.
                 self.failures = if self.failures >= GIVE_UP { GIVE_UP } else { 0 };
             }
-            Err(Errno::ECHILD) => {}
+            Err(Errno::ECHILD) if self.main_child.is_none() => {}
+            // Also that there is no child, while the main one has not been reaped: a sandbox may say anything.
             Err(errno) => {
                 self.failures = self.failures.saturating_add(1);
                 debug!("cannot wait for children: {}", errno.desc());

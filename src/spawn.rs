@@ -244,8 +244,9 @@ impl Environment {
         if !process::environment_entries().filter_map(named_pid).any(|(_, pid)| is_own(pid)) {
             return Self { changed: None, own };
         }
+        let listens = process::variable("LISTEN_PID").is_some_and(|pid| is_own(pid.as_bytes()));
         for entry in process::environment_entries() {
-            if entry.to_bytes().starts_with(PIDFD_VARIABLE) {
+            if listens && entry.to_bytes().starts_with(PIDFD_VARIABLE) {
                 continue;
             }
             if let Some((name, pid)) = named_pid(entry)

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use common::trace::{Held, limit, name_of_call, start_of_command, with_stderr, with_terminal};
 use common::{Folder, Place, inside, probe, until};
 
-const ERRNOS: [&str; 6] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO"];
+const ERRNOS: [&str; 7] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO", "ECHILD"];
 
 /// The exit code of the probe's main child: what rinit has to exit with.
 const CODE: i32 = 7;

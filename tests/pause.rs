@@ -70,6 +70,15 @@ fn it_exits_with_0_on_sigterm_and_sigint_from_the_first_instant_on() {
 }
 
 #[test]
+fn a_rewrite_does_not_make_it_deaf() {
+    for rules in ["TERM:none", "TERM:QUIT"] {
+        let mut running = pausing(Place::Pid1, &["--pause", "--rewrite", rules]);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 0);
+    }
+}
+
+#[test]
 fn no_other_signal_ends_it() {
     for place in BOTH {
         let mut running = pausing(place, &["--pause"]);

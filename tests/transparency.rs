@@ -115,6 +115,10 @@ fn variables_that_name_rinits_pid_name_the_commands() {
         }
         assert!(text.contains(&hex("LISTEN_FDS=1".into())));
         assert!(!text.contains(&hex("LISTEN_PIDFDID".into())), "it names rinit by another number");
+
+        let script = format!("LISTEN_PIDFDID=7 WATCHDOG_PID=$$ exec {} env", rinit().to_str().unwrap());
+        let outcome = run_to_end(place, program("/bin/sh").args(["-c", &format!("export LISTEN_PIDFDID; {script}")]));
+        assert!(outcome.stdout.contains("LISTEN_PIDFDID=7\n"), "it names somebody else: {}", outcome.stdout);
     }
 }
 

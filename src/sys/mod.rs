@@ -1,8 +1,8 @@
 //! Thin, typed wrappers over the kernel's calls, where nix has none or has one that loses something.
 //!
 //! Signals are the kernel's own 1 to 64 here: nix's `Signal` knows no real-time ones, and its `waitpid`
-//! fails on a child that one of them killed. Nothing in this folder decides anything; but for the child's
-//! few lines in `spawn.rs` and the start in `main.rs` it holds the only unsafe code.
+//! fails on a child that one of them killed. Nothing in this folder decides anything. It holds most of the unsafe
+//! code; SECURITY.md lists every block.
 
 pub mod descriptor;
 pub mod file;
