@@ -1,11 +1,14 @@
-//! Messages on stderr, `rinit[PID]: level: text`, that never block, never kill and never change the descriptor
-//! they share with the command.
+//! Messages on stderr, `rinit[PID]: level: text`, one line each. They never block rinit, never kill it, and never change the
+//! descriptor, which it shares with the command.
 //!
-//! A line that stderr does not take at once is dropped and counted; the count is logged when it takes lines
-//! again. env_logger tells which messages a filter lets through. Its own way of writing them is not used: what it keeps
-//! for a thread has musl change the signal mask, which no call of PID 1's may do once the command runs.
+//! A line that stderr does not take at once is dropped and counted. The count is logged when stderr takes lines again. env_logger
+//! parses filters and matches records. It does not write them: what it keeps for each thread makes musl change the signal
+//! mask, which no call may do once the command runs.
 
-use std::fmt;
+pub(crate) mod escape;
+mod stderr;
+
+use std::fmt::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -14,21 +17,21 @@ use libc::pid_t;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::config::Verbosity;
-use crate::sys::descriptor;
+use crate::sys::text::Text;
 
 /// The longest line. PIPE_BUF: a pipe takes it whole or not at all, pipe(7).
 const LONGEST: usize = 4096;
 
-/// The end of a line that was longer than that.
-const CUT: &[u8] = b" [cut]\n";
+/// The end of a line that would have been longer.
+const TRUNCATED: &[u8] = b" [cut]\n";
 
-/// Lines dropped since the last that went out.
+/// Lines dropped since the last one that went out.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// The last line that went out went out in part.
+/// Whether the last line went out in part.
 static IS_CUT: AtomicBool = AtomicBool::new(false);
 
-/// rinit's pid. Not asked for with each message: the child has another one until it execs.
+/// rinit's pid. It is kept, since the child has another one until it executes the command.
 static PID: AtomicI32 = AtomicI32::new(0);
 
 static MESSAGES: OnceLock<Messages> = OnceLock::new();
@@ -42,7 +45,7 @@ enum Messages {
 }
 
 /// Sets what is logged, and the pid that messages name. Only the first call counts.
-pub fn set_up(verbosity: &Verbosity, pid: pid_t) {
+pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     PID.store(pid, Ordering::Relaxed);
     let messages = MESSAGES.get_or_init(|| match verbosity {
         Verbosity::Level(level) => Messages::Level(*level),
@@ -78,7 +81,7 @@ impl Log for Messages {
     fn flush(&self) {}
 }
 
-/// Writes a message as a line, or counts it where stderr does not take it.
+/// Writes a message as a line. Counts it if stderr does not take it.
 fn write(record: &Record<'_>) {
     let level = match record.level() {
         Level::Error => "error",
@@ -92,30 +95,30 @@ fn write(record: &Record<'_>) {
     }
 }
 
-/// Tells how many lines were dropped, if stderr takes lines again. Costs nothing where none were.
-pub fn report_dropped() {
+/// Says how many lines were dropped, if stderr takes lines again. Costs nothing if none were.
+pub(crate) fn report_dropped() {
     let count = DROPPED.load(Ordering::Relaxed);
     if count == 0 {
         return;
     }
-    let lines = if count == 1 { "message" } else { "messages" };
-    if write_line("warning", &format_args!("{count} {lines} dropped: stderr did not take them")) {
+    let messages = if count == 1 { "message" } else { "messages" };
+    if write_line("warning", &format_args!("{count} {messages} dropped: stderr did not take them")) {
         DROPPED.store(0, Ordering::Relaxed);
     }
 }
 
-/// Writes a line; whether stderr took it. A terminal, a socket or a disk that fills up may take a part of one: it is lost
-/// all the same, and the next begins on a line of its own.
+/// Writes a line. Returns whether stderr took it whole. A terminal, a socket or a disk that fills up may take a part: the line
+/// counts as lost, and the next one begins on a line of its own.
 fn write_line(level: &str, text: &fmt::Arguments<'_>) -> bool {
-    let pid = PID.load(Ordering::Relaxed);
+    let mut line = Text::<LONGEST>::new();
     let start = if IS_CUT.load(Ordering::Relaxed) { "\n" } else { "" };
-    let mut line = format!("{start}rinit[{pid}]: {level}: {text}\n").into_bytes();
-    if line.len() > LONGEST {
-        line.truncate(LONGEST - CUT.len());
-        line.extend_from_slice(CUT);
+    let pid = PID.load(Ordering::Relaxed);
+    if writeln!(line, "{start}rinit[{pid}]: {level}: {text}").is_err() {
+        line.truncate(LONGEST - TRUNCATED.len());
+        line.push(TRUNCATED);
     }
-    let taken = descriptor::write_to_stderr(&line).unwrap_or(0);
-    let is_whole = taken == line.len();
+    let taken = stderr::write(line.as_bytes());
+    let is_whole = taken == line.as_bytes().len();
     if taken > 0 {
         IS_CUT.store(!is_whole && taken > start.len(), Ordering::Relaxed);
     }
