@@ -8,9 +8,23 @@ use std::path::Path;
 use crate::harness::engine::{Container, Daemon, Engine, RECORD_SIGNALS, check_as_engine_init, repository_file};
 use crate::harness::{TempDir, children, count_zombies, forwarded_signals, probe, rinit, status_line, wait_until};
 
-#[test]
+tests! {
+    requires [Docker, Root, Program("busybox")];
+    the_image_holds_rinit_alone_and_each_of_its_uses_works,
+    the_example_serves_leaves_no_zombie_and_ends_with_its_own_code,
+    every_exit_code_is_the_commands_or_says_what_went_wrong,
+    each_signal_of_docker_kill_arrives,
+    a_narrow_container_is_as_good_as_any,
+    a_pid_limit_that_leaves_no_room_is_said_and_125,
+    who_leaves_zombies_is_named_in_an_image_that_holds_nothing_else,
+    a_grace_period_ends_with_the_last_who_came_by_exec,
+    docker_run_init_takes_rinit_by_option requires [Program("dockerd")],
+    docker_run_init_takes_rinit_by_the_examples_daemon_json requires [Program("dockerd")],
+    docker_run_init_takes_rinit_as_the_file_named_docker_init requires [Program("dockerd")],
+}
+
 fn the_image_holds_rinit_alone_and_each_of_its_uses_works() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.build("Dockerfile", "rinit");
     let container = docker.start(&[&image, "--version"]);
     assert_eq!(container.code(), 0);
@@ -49,9 +63,8 @@ fn the_image_holds_rinit_alone_and_each_of_its_uses_works() {
     serves_and_stops(&docker, &server);
 }
 
-#[test]
 fn the_example_serves_leaves_no_zombie_and_ends_with_its_own_code() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     serves_and_stops(&docker, &docker.build("Dockerfile.example", "example"));
 }
 
@@ -70,9 +83,8 @@ fn serves_and_stops(docker: &Engine, image: &str) {
     assert!(server.logs().contains("stopped after 3 requests"), "{}", server.logs());
 }
 
-#[test]
 fn every_exit_code_is_the_commands_or_says_what_went_wrong() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.rinit_and_probe();
     for (command, code) in [
         (&["/probe", "exit", "0"][..], 0),
@@ -90,9 +102,8 @@ fn every_exit_code_is_the_commands_or_says_what_went_wrong() {
     }
 }
 
-#[test]
 fn each_signal_of_docker_kill_arrives() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.rinit_and_probe();
     let container = docker.start(&[&image.name, "/rinit", "/probe", "record", "/dev/stdout"]);
     container.wait_until_logged("ready");
@@ -106,9 +117,8 @@ fn each_signal_of_docker_kill_arrives() {
     }
 }
 
-#[test]
 fn a_narrow_container_is_as_good_as_any() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let busybox = ("/bin/busybox", "bin/busybox");
     let image = docker.image(&[(rinit().to_str().unwrap(), "rinit"), (&probe(), "probe"), busybox]);
     // One by one, since in so little memory many forks at once are too much under any init, or none.
@@ -137,9 +147,8 @@ fn a_narrow_container_is_as_good_as_any() {
     }
 }
 
-#[test]
 fn a_pid_limit_that_leaves_no_room_is_said_and_125() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.rinit_and_probe();
     let outcome = docker.run_to_end(&["--pids-limit", "1", &image.name, "/rinit", "/probe", "exit", "0"]);
     assert_eq!(outcome.code, 125, "{}", outcome.stderr);
@@ -147,9 +156,8 @@ fn a_pid_limit_that_leaves_no_room_is_said_and_125() {
     assert!(outcome.stderr.contains("--pids-limit"), "{}", outcome.stderr);
 }
 
-#[test]
 fn who_leaves_zombies_is_named_in_an_image_that_holds_nothing_else() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.rinit_and_probe();
     let container = docker.start(&[&image.name, "/rinit", "/probe", "hoard", "3", "/dev/stdout"]);
     container.wait_until_logged("ready");
@@ -165,9 +173,8 @@ fn who_leaves_zombies_is_named_in_an_image_that_holds_nothing_else() {
     assert_eq!(none.exec(&["/rinit", "--zombies"]).code, 0);
 }
 
-#[test]
 fn a_grace_period_ends_with_the_last_who_came_by_exec() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let image = docker.rinit_and_probe();
     let temp = TempDir::new();
     let volume = format!("{}:/saved", temp.path().display());
@@ -195,18 +202,14 @@ fn is_the_init_of(daemon: &Daemon, path: &str) {
     check_as_engine_init(docker, &["--init"]);
 }
 
-#[test]
 fn docker_run_init_takes_rinit_by_option() {
-    let Some(_) = Engine::docker() else { return };
     let path = rinit().into_string().unwrap();
     let daemon = Daemon::start("{}", |command| command.args(["--init-path", &path]));
     is_the_init_of(&daemon, &path);
     every_option_has_a_variable(&daemon.docker);
 }
 
-#[test]
 fn docker_run_init_takes_rinit_by_the_examples_daemon_json() {
-    let Some(_) = Engine::docker() else { return };
     let path = rinit().into_string().unwrap();
     let config = fs::read_to_string(repository_file("examples/docker/daemon.json")).unwrap();
     assert!(config.contains("/usr/local/bin/rinit"), "{config}");
@@ -214,9 +217,7 @@ fn docker_run_init_takes_rinit_by_the_examples_daemon_json() {
     is_the_init_of(&daemon, &path);
 }
 
-#[test]
 fn docker_run_init_takes_rinit_as_the_file_named_docker_init() {
-    let Some(_) = Engine::docker() else { return };
     let temp = TempDir::new();
     symlink(rinit(), temp.file("docker-init")).unwrap();
     let path = format!("{}:{}", temp.path().display(), std::env::var("PATH").unwrap());

@@ -9,6 +9,16 @@ use clap::ValueHint;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
+tests! {
+    requires [];
+    the_man_page_and_the_completions_are_those_of_the_definition,
+    the_man_page_is_read_without_an_error_and_names_every_option requires [Program("mandoc")],
+    each_shell_completes_an_option requires [Program("fish"), Program("zsh")],
+    every_link_leads_to_a_file,
+    the_readme_names_every_option_and_variable,
+    the_readmes_two_commands_are_what_they_say,
+}
+
 /// What clap knows nothing of: the sections after the options.
 const MAN_PAGE_END: &str = r#".SH ENVIRONMENT
 Each option above that names a variable can be given by it: set by a runtime's \-\-init, where options are out of reach.
@@ -79,7 +89,6 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-#[test]
 fn the_man_page_and_the_completions_are_those_of_the_definition() {
     for (name, made) in [
         ("docs/rinit.1", man_page()),
@@ -104,7 +113,6 @@ fn output(program: &str, words: &[&str]) -> String {
     stdout
 }
 
-#[test]
 fn the_man_page_is_read_without_an_error_and_names_every_option() {
     output("mandoc", &["-T", "lint", "-W", "error", "docs/rinit.1"]);
     let text = output("mandoc", &["-T", "ascii", "docs/rinit.1"]);
@@ -118,7 +126,6 @@ fn the_man_page_is_read_without_an_error_and_names_every_option() {
     }
 }
 
-#[test]
 fn each_shell_completes_an_option() {
     let bash = "source completions/rinit.bash; COMP_WORDS=(rinit --gr); COMP_CWORD=1; _rinit rinit --gr rinit; \
                 echo ${COMPREPLY[@]}";
@@ -143,7 +150,6 @@ const DOCUMENTS: [&str; 8] = [
     "src/help/long.txt",
 ];
 
-#[test]
 fn every_link_leads_to_a_file() {
     for document in DOCUMENTS {
         let text = fs::read_to_string(file(document)).unwrap();
@@ -156,7 +162,6 @@ fn every_link_leads_to_a_file() {
     }
 }
 
-#[test]
 fn the_readme_names_every_option_and_variable() {
     let text = fs::read_to_string(file("README.md")).unwrap();
     let help = fs::read_to_string(file("src/help/long.txt")).unwrap();
@@ -173,7 +178,6 @@ fn the_readme_names_every_option_and_variable() {
     }
 }
 
-#[test]
 fn the_readmes_two_commands_are_what_they_say() {
     let text = fs::read_to_string(file("README.md")).unwrap();
     let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();

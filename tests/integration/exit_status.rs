@@ -4,7 +4,16 @@ use std::process::Stdio;
 
 use crate::harness::{BOTH_ROLES, Role, Running, TempDir, command, probe, run, run_with};
 
-#[test]
+tests! {
+    requires [Namespaces];
+    every_exit_code_comes_through,
+    a_death_by_a_signal_gives_128_and_its_number,
+    a_command_that_cannot_be_started_is_126_or_127_and_says_why,
+    a_script_without_an_interpreter_line_runs_by_sh,
+    a_command_is_found_in_path_past_what_cannot_be_run,
+    a_remapped_code_becomes_0_and_no_other_does,
+}
+
 fn every_exit_code_comes_through() {
     for role in BOTH_ROLES {
         // All at once: what takes time is starting them.
@@ -20,7 +29,6 @@ fn every_exit_code_comes_through() {
     }
 }
 
-#[test]
 fn a_death_by_a_signal_gives_128_and_its_number() {
     for role in BOTH_ROLES {
         for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT, libc::SIGPIPE, 34, 50, 64] {
@@ -30,7 +38,6 @@ fn a_death_by_a_signal_gives_128_and_its_number() {
     }
 }
 
-#[test]
 fn a_command_that_cannot_be_started_is_126_or_127_and_says_why() {
     let temp = TempDir::new();
     let plain = temp.write("plain", b"#!/bin/sh\n", 0o644);
@@ -57,7 +64,6 @@ fn a_command_that_cannot_be_started_is_126_or_127_and_says_why() {
     }
 }
 
-#[test]
 fn a_script_without_an_interpreter_line_runs_by_sh() {
     let temp = TempDir::new();
     let script = temp.write("script", b"echo \"$0 $1\"; exit 5\n", 0o755);
@@ -67,7 +73,6 @@ fn a_script_without_an_interpreter_line_runs_by_sh() {
     }
 }
 
-#[test]
 fn a_command_is_found_in_path_past_what_cannot_be_run() {
     let temp = TempDir::new();
     let first = temp.file("first");
@@ -82,7 +87,6 @@ fn a_command_is_found_in_path_past_what_cannot_be_run() {
     assert_eq!(in_path("/bin".into()), 127);
 }
 
-#[test]
 fn a_remapped_code_becomes_0_and_no_other_does() {
     for role in BOTH_ROLES {
         for (option, signal_or_code, expected) in [

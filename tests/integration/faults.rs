@@ -18,6 +18,15 @@ use std::time::{Duration, Instant};
 use crate::harness::trace::{HeldProcess, limit, name_of_call, start_of_command, with_stderr, with_terminal};
 use crate::harness::{Role, TempDir, in_pid_namespace_of, probe, wait_until};
 
+tests! {
+    requires [Namespaces];
+    no_fault_ends_pid_1_at_its_work requires [Program("strace")],
+    no_fault_ends_a_subreaper_at_its_work requires [Program("strace")],
+    no_fault_ends_a_subreaper_that_signals_every_descendant requires [Program("strace")],
+    no_fault_ends_a_job_that_is_stopped_and_continued requires [Program("strace")],
+    no_fault_ends_pid_1_that_has_a_terminal requires [Program("strace")],
+}
+
 const ERRNOS: [&str; 7] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO", "ECHILD"];
 
 /// The exit code of the probe's main child: what rinit has to exit with.
@@ -269,27 +278,22 @@ fn check(scenario: Scenario) {
     assert!(complaints.is_empty(), "{} faults are not survived:\n{}", complaints.len(), complaints.join("\n"));
 }
 
-#[test]
 fn no_fault_ends_pid_1_at_its_work() {
     check(Scenario::WorkAsPid1);
 }
 
-#[test]
 fn no_fault_ends_a_subreaper_at_its_work() {
     check(Scenario::WorkAsSubreaper);
 }
 
-#[test]
 fn no_fault_ends_a_subreaper_that_signals_every_descendant() {
     check(Scenario::AllAsSubreaper);
 }
 
-#[test]
 fn no_fault_ends_a_job_that_is_stopped_and_continued() {
     check(Scenario::Job);
 }
 
-#[test]
 fn no_fault_ends_pid_1_that_has_a_terminal() {
     check(Scenario::TerminalAsPid1);
 }

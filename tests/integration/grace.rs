@@ -9,10 +9,27 @@ use crate::harness::{
     recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
 };
 
+tests! {
+    requires [Namespaces];
+    a_straggler_finishes_what_it_does_and_nobody_waits_for_the_deadline,
+    a_time_beyond_any_clock_is_one_without_end,
+    without_it_nobody_is_asked_or_waited_for,
+    an_empty_container_is_left_at_once,
+    who_ignores_sigterm_is_killed_at_the_deadline,
+    who_is_stopped_is_woken_to_finish,
+    signals_reach_all_that_is_left_meanwhile,
+    as_subreaper_only_descendants_are_touched,
+    the_pids_of_another_namespace_are_not_taken_for_descendants,
+    orphans_without_end_do_not_put_the_deadline_off requires [Program("strace")],
+    a_grandchild_that_is_born_while_its_parent_ends_is_reached,
+    who_entered_from_outside_is_waited_for_as_well,
+    who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up,
+    the_wait_for_stragglers_is_one_call_with_a_deadline,
+}
+
 /// Longer than any test waits: what ends before that has not ended at the deadline.
 const LONG: &str = "1h";
 
-#[test]
 fn a_straggler_finishes_what_it_does_and_nobody_waits_for_the_deadline() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -25,7 +42,6 @@ fn a_straggler_finishes_what_it_does_and_nobody_waits_for_the_deadline() {
     }
 }
 
-#[test]
 fn a_time_beyond_any_clock_is_one_without_end() {
     let temp = TempDir::new();
     let file = temp.file("data");
@@ -34,7 +50,6 @@ fn a_time_beyond_any_clock_is_one_without_end() {
     assert_eq!((outcome.code, fs::read_to_string(&file).unwrap().as_str()), (3, "flushed\n"));
 }
 
-#[test]
 fn without_it_nobody_is_asked_or_waited_for() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -45,7 +60,6 @@ fn without_it_nobody_is_asked_or_waited_for() {
     }
 }
 
-#[test]
 fn an_empty_container_is_left_at_once() {
     for role in BOTH_ROLES {
         let outcome = run(role, &["-v", "--grace", LONG, "sh", "-c", "exit 3"]);
@@ -54,7 +68,6 @@ fn an_empty_container_is_left_at_once() {
     }
 }
 
-#[test]
 fn who_ignores_sigterm_is_killed_at_the_deadline() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -82,7 +95,6 @@ fn pid_if_there(file: &str) -> Option<()> {
     })
 }
 
-#[test]
 fn who_is_stopped_is_woken_to_finish() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -93,7 +105,6 @@ fn who_is_stopped_is_woken_to_finish() {
     }
 }
 
-#[test]
 fn signals_reach_all_that_is_left_meanwhile() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -124,7 +135,6 @@ fn signals_reach_all_that_is_left_meanwhile() {
     }
 }
 
-#[test]
 fn as_subreaper_only_descendants_are_touched() {
     let temp = TempDir::new();
     let (bystander, straggler) = (temp.file("bystander"), temp.file("straggler"));
@@ -142,7 +152,6 @@ fn as_subreaper_only_descendants_are_touched() {
     wait_until_recorded(&bystander, &["12 plain"]);
 }
 
-#[test]
 fn the_pids_of_another_namespace_are_not_taken_for_descendants() {
     // A namespace made without its own /proc: what that has says whose child is whose somewhere else.
     let script =
@@ -158,7 +167,6 @@ fn the_pids_of_another_namespace_are_not_taken_for_descendants() {
     assert!(stderr.contains("it belongs to another PID namespace") && !stderr.contains("sent SIG"), "{stderr}");
 }
 
-#[test]
 fn orphans_without_end_do_not_put_the_deadline_off() {
     for role in BOTH_ROLES {
         let held =
@@ -169,7 +177,6 @@ fn orphans_without_end_do_not_put_the_deadline_off() {
     }
 }
 
-#[test]
 fn a_grandchild_that_is_born_while_its_parent_ends_is_reached() {
     let temp = TempDir::new();
     let file = temp.file("log");
@@ -189,7 +196,6 @@ fn wait_until_written(file: &str) -> Running {
     Running::start(Role::Pid1, &["--grace", LONG, "sh", "-c", &script], |command| command)
 }
 
-#[test]
 fn who_entered_from_outside_is_waited_for_as_well() {
     let temp = TempDir::new();
     let (file, log) = (temp.file("data"), temp.file("log"));
@@ -214,7 +220,6 @@ fn who_entered_from_outside_is_waited_for_as_well() {
     assert_eq!(running.exit_code(), 3);
 }
 
-#[test]
 fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
     let temp = TempDir::new();
     let (file, log) = (temp.file("data"), temp.file("log"));
@@ -252,7 +257,6 @@ impl Drop for Parent {
     }
 }
 
-#[test]
 fn the_wait_for_stragglers_is_one_call_with_a_deadline() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();

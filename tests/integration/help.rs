@@ -4,7 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-#[test]
+tests! {
+    requires [];
+    the_help_texts_are_those_of_the_definition,
+}
+
 fn the_help_texts_are_those_of_the_definition() {
     let texts = [
         ("short.txt", rinit::cli::command().render_help().to_string()),

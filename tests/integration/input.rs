@@ -17,6 +17,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
+tests! {
+    requires [];
+    any_words_of_the_command_reach_it_as_they_are,
+    any_bytes_give_a_run_of_just_the_command_or_a_refusal,
+    values_mean_what_the_contract_says,
+    a_process_cannot_forge_what_zombies_shows requires [Namespaces],
+}
+
 type Bytes = Vec<u8>;
 
 /// A property, over this many cases where nothing else is asked for.
@@ -171,9 +179,10 @@ fn expected(words: &[Bytes], variables: &[(&str, Bytes)]) -> Expected {
         .all(|(option, name)| set(name).is_none_or(|(_, value)| crate::oracle::is_accepted(option, value)));
     // Of an option with one value the last counts.
     let last = |name: &str| given.iter().rposition(|(option, _)| *option == name);
-    let counts = |role: usize, name: &str| ["rewrite", "remap-exit"].contains(&name) || last(name) == Some(role);
-    let is_well_given = given.iter().enumerate().all(|(role, (name, value))| {
-        value.is_none_or(|value| !counts(role, name) || crate::oracle::is_accepted(name, value))
+    let counts =
+        |position: usize, name: &str| ["rewrite", "remap-exit"].contains(&name) || last(name) == Some(position);
+    let is_well_given = given.iter().enumerate().all(|(position, (name, value))| {
+        value.is_none_or(|value| !counts(position, name) || crate::oracle::is_accepted(name, value))
     });
     let instead = ["pause", "zombies", "install"].into_iter().any(is_given);
     let (single, all) = (is_given("single-child"), is_given("all"));
@@ -202,7 +211,6 @@ fn recording(words: Vec<Bytes>) -> Vec<Bytes> {
     [probe().into_bytes(), b"arguments".to_vec()].into_iter().chain(words).collect()
 }
 
-#[test]
 fn any_words_of_the_command_reach_it_as_they_are() {
     let temp = TempDir::new();
     let dashes = prop_oneof![Just(None), Just(Some(b"--".to_vec()))];
@@ -217,7 +225,6 @@ fn any_words_of_the_command_reach_it_as_they_are() {
     });
 }
 
-#[test]
 fn any_bytes_give_a_run_of_just_the_command_or_a_refusal() {
     let temp = TempDir::new();
     let dashes = prop_oneof![Just(None), Just(Some(b"--".to_vec()))];
@@ -260,14 +267,12 @@ fn any_bytes_give_a_run_of_just_the_command_or_a_refusal() {
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "no run has left anything");
 }
 
-#[test]
 fn values_mean_what_the_contract_says() {
     let value = select(&VARIABLES[..])
         .prop_flat_map(|(option, name)| (Just((option, name)), prop_oneof![right_value(option), any_value()]));
     for_all(20_000, value, |((option, name), value)| crate::oracle::check(option, name, &value));
 }
 
-#[test]
 fn a_process_cannot_forge_what_zombies_shows() {
     // A name as the process sets it, 15 bytes at most, and how it is shown.
     let names: &[(&[u8], &str)] = &[

@@ -7,6 +7,18 @@ use std::process::Stdio;
 
 use crate::harness::{BOTH_ROLES, Outcome, Role, Running, TempDir, command, probe, program, rinit, run, run_to_end};
 
+tests! {
+    requires [Namespaces];
+    it_installs_to_a_file_and_into_a_directory,
+    a_name_is_relative_to_the_working_directory,
+    the_umask_takes_nothing_from_its_mode,
+    it_replaces_an_older_one_even_where_that_runs_or_is_a_link,
+    whoever_starts_it_meanwhile_gets_a_whole_one,
+    on_a_full_disk_nothing_stays_and_the_older_one_is_kept,
+    an_error_names_the_path_and_the_reason,
+    it_works_from_an_empty_root_without_proc_as_any_user requires [Root],
+}
+
 /// Runs a script in a PID and mount namespace of its own; `$RINIT` there is the binary.
 fn script(text: &str) -> Outcome {
     run_to_end(Role::Pid1, program("/bin/sh").args(["-c", text]).env("RINIT", rinit()))
@@ -25,7 +37,6 @@ fn hidden_files(directory: &Path) -> Vec<String> {
     names.filter(|name| name.starts_with('.')).collect()
 }
 
-#[test]
 fn it_installs_to_a_file_and_into_a_directory() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -47,7 +58,6 @@ fn it_installs_to_a_file_and_into_a_directory() {
     }
 }
 
-#[test]
 fn a_name_is_relative_to_the_working_directory() {
     let temp = TempDir::new();
     for (path, result) in [("init", "init"), (".", "rinit"), ("./a name\nwith a newline", "a name\nwith a newline")] {
@@ -57,7 +67,6 @@ fn a_name_is_relative_to_the_working_directory() {
     }
 }
 
-#[test]
 fn the_umask_takes_nothing_from_its_mode() {
     for umask in ["000", "077", "777"] {
         let temp = TempDir::new();
@@ -67,7 +76,6 @@ fn the_umask_takes_nothing_from_its_mode() {
     }
 }
 
-#[test]
 fn it_replaces_an_older_one_even_where_that_runs_or_is_a_link() {
     let temp = TempDir::new();
     let other = temp.write("other", b"not to be touched", 0o644);
@@ -91,7 +99,6 @@ fn it_replaces_an_older_one_even_where_that_runs_or_is_a_link() {
     assert!(running.is_running());
 }
 
-#[test]
 fn whoever_starts_it_meanwhile_gets_a_whole_one() {
     // As pods do with a volume that they share: each is PID 1 of its own namespace.
     let temp = TempDir::new();
@@ -111,7 +118,6 @@ fn whoever_starts_it_meanwhile_gets_a_whole_one() {
     assert_installed(&file);
 }
 
-#[test]
 fn on_a_full_disk_nothing_stays_and_the_older_one_is_kept() {
     let temp = TempDir::new();
     let disk = temp.path().to_str().unwrap();
@@ -127,7 +133,6 @@ fn on_a_full_disk_nothing_stays_and_the_older_one_is_kept() {
     assert_eq!(outcome.stderr.lines().count(), 3, "{}", outcome.stderr);
 }
 
-#[test]
 fn an_error_names_the_path_and_the_reason() {
     let temp = TempDir::new();
     let file = temp.write("file", b"", 0o644);
@@ -163,7 +168,6 @@ fn an_error_names_the_path_and_the_reason() {
     assert!(outcome.code == 125 && outcome.stderr.contains("'true'"), "{}", outcome.stderr);
 }
 
-#[test]
 fn it_works_from_an_empty_root_without_proc_as_any_user() {
     let temp = TempDir::new();
     let root = temp.path().to_str().unwrap().to_owned();

@@ -12,15 +12,23 @@ use crate::harness::{
     TempDir, children, in_pid_namespace_of, kill, probe, state, status_line, wait_until, wait_until_rinit,
 };
 
+tests! {
+    requires [Root, Program("podman"), Program("runc"), Program("busybox")];
+    an_image_whose_entrypoint_is_rinit_reaps_and_ends_with_its_own_code requires [Docker],
+    an_unmodified_image_is_wrapped_by_an_init_container requires [Docker],
+    in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container requires [Docker],
+    containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod requires [Docker, Program("containerd"), Program("curl")],
+}
+
 /// Podman with the images that the manifests name.
-fn podman(docker: &Engine) -> Option<Podman> {
+fn podman(docker: &Engine) -> Podman {
     // The pause container is rinit, too: there is no other image for it here.
-    let podman = Podman::new("[engine]\ninfra_image = \"localhost/rinit:latest\"\n")?;
+    let podman = Podman::new("[engine]\ninfra_image = \"localhost/rinit:latest\"\n");
     podman.import_rinit("rinit:latest");
     let server = docker.build("examples/docker/Dockerfile", "server");
     podman.take(docker, &server, "server:latest");
     podman.take(docker, "rinit-test/python", "docker.io/library/python:alpine");
-    Some(podman)
+    podman
 }
 
 /// Plays a manifest, changed by `change`.
@@ -39,10 +47,9 @@ fn request(server: &Container) {
     });
 }
 
-#[test]
 fn an_image_whose_entrypoint_is_rinit_reaps_and_ends_with_its_own_code() {
-    let Some(docker) = Engine::docker() else { return };
-    let Some(podman) = podman(&docker) else { return };
+    let docker = Engine::docker();
+    let podman = podman(&docker);
     play(&podman, "entrypoint", |manifest| manifest);
     let server = podman.container("entrypoint-server");
     let pid = server.pid();
@@ -52,10 +59,9 @@ fn an_image_whose_entrypoint_is_rinit_reaps_and_ends_with_its_own_code() {
     assert_eq!(server.code(), 4, "{}", server.logs());
 }
 
-#[test]
 fn an_unmodified_image_is_wrapped_by_an_init_container() {
-    let Some(docker) = Engine::docker() else { return };
-    let Some(podman) = podman(&docker) else { return };
+    let docker = Engine::docker();
+    let podman = podman(&docker);
     // Podman 4.3 removes an init container as soon as it has ended, and fails where it is too quick about it.
     let kept = "metadata:\n  annotations:\n    io.podman.annotations.init.container.type: always\n";
     play(&podman, "init-container", |manifest| manifest.replace("metadata:\n", kept));
@@ -72,10 +78,9 @@ fn an_unmodified_image_is_wrapped_by_an_init_container() {
     assert_eq!(server.code(), 143);
 }
 
-#[test]
 fn in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container() {
-    let Some(docker) = Engine::docker() else { return };
-    let Some(podman) = podman(&docker) else { return };
+    let docker = Engine::docker();
+    let podman = podman(&docker);
     play(&podman, "shared-namespace", |manifest| manifest);
     let (server, watcher) = (podman.container("shared-namespace-server"), podman.container("shared-namespace-watcher"));
     let pid = server.pid();
@@ -93,9 +98,8 @@ fn in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container() {
     assert_eq!(server.code(), 4, "{}", server.logs());
 }
 
-#[test]
 fn containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod() {
-    let Some(docker) = Engine::docker() else { return };
+    let docker = Engine::docker();
     let settings = fs::read_to_string(repository_file("examples/containerd/config-1.toml")).unwrap();
     // Not every machine lets its root make a process safer from the out-of-memory killer than it is itself.
     let table = "[plugins.\"io.containerd.grpc.v1.cri\"]\n";

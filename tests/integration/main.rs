@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may")]
 
+use std::process::ExitCode;
+
+#[macro_use]
 mod harness;
 mod oracle;
 
@@ -31,3 +34,32 @@ mod stress;
 mod terminal;
 mod transparency;
 mod zombies;
+
+fn main() -> ExitCode {
+    harness::runner::main(&[
+        harness::runner::TESTS,
+        docker::TESTS,
+        documentation::TESTS,
+        exit_status::TESTS,
+        faults::TESTS,
+        grace::TESTS,
+        help::TESTS,
+        input::TESTS,
+        install::TESTS,
+        kubernetes::TESTS,
+        messages::TESTS,
+        migration::TESTS,
+        pause::TESTS,
+        podman::TESTS,
+        races::TESTS,
+        reaping::TESTS,
+        refusals::TESTS,
+        restricted_environments::TESTS,
+        security::TESTS,
+        signals::TESTS,
+        stress::TESTS,
+        terminal::TESTS,
+        transparency::TESTS,
+        zombies::TESTS,
+    ])
+}

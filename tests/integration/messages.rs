@@ -10,7 +10,22 @@ use crate::harness::{
     run_with, state, wait_until, wait_until_ready, wait_until_recorded,
 };
 
-#[test]
+tests! {
+    requires [Namespaces];
+    a_run_that_goes_well_says_nothing_unless_asked,
+    each_line_is_named_and_has_a_level,
+    the_start_and_the_end_are_told_with_v,
+    signals_and_orphans_are_told_with_vv,
+    a_filter_chooses_what_is_told,
+    w_names_each_orphan_and_how_it_ended,
+    a_reader_that_stalls_stops_neither_reaping_nor_forwarding,
+    a_message_begins_on_a_line_of_its_own_where_one_was_cut,
+    a_stderr_that_takes_nothing_costs_no_exit_code,
+    a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command,
+    a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
+    a_socket_and_a_file_take_messages_as_well,
+}
+
 fn a_run_that_goes_well_says_nothing_unless_asked() {
     for role in BOTH_ROLES {
         let outcome = run(role, &["sh", "-c", "(true &); exit 3"]);
@@ -18,7 +33,6 @@ fn a_run_that_goes_well_says_nothing_unless_asked() {
     }
 }
 
-#[test]
 fn each_line_is_named_and_has_a_level() {
     for role in BOTH_ROLES {
         let outcome = run(role, &["-vvv", "-w", "sh", "-c", "(true &); (sh -c 'kill -9 $$' &); kill $PPID; wait"]);
@@ -35,7 +49,6 @@ fn each_line_is_named_and_has_a_level() {
     }
 }
 
-#[test]
 fn the_start_and_the_end_are_told_with_v() {
     for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "subreaper")] {
         let text = run(role, &["-v", "sh", "-c", "exit 3", "a\nb"]).stderr;
@@ -48,7 +61,6 @@ fn the_start_and_the_end_are_told_with_v() {
     }
 }
 
-#[test]
 fn signals_and_orphans_are_told_with_vv() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -71,7 +83,6 @@ fn signals_and_orphans_are_told_with_vv() {
     }
 }
 
-#[test]
 fn a_filter_chooses_what_is_told() {
     for (filter, told) in [("info", true), ("rinit=info", true), ("rinit::init=info,warn", true), ("off", false)] {
         let outcome = run_with(Role::Pid1, &["true"], |command| command.env("RINIT_LOG", filter));
@@ -79,7 +90,6 @@ fn a_filter_chooses_what_is_told() {
     }
 }
 
-#[test]
 fn w_names_each_orphan_and_how_it_ended() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -105,7 +115,6 @@ fn w_names_each_orphan_and_how_it_ended() {
     }
 }
 
-#[test]
 fn a_reader_that_stalls_stops_neither_reaping_nor_forwarding() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -143,7 +152,6 @@ fn a_reader_that_stalls_stops_neither_reaping_nor_forwarding() {
     }
 }
 
-#[test]
 fn a_message_begins_on_a_line_of_its_own_where_one_was_cut() {
     // A terminal takes what there is room for.
     let pty = nix::pty::openpty(None, None).unwrap();
@@ -198,7 +206,6 @@ fn drain(reader: &mut File) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-#[test]
 fn a_stderr_that_takes_nothing_costs_no_exit_code() {
     for role in BOTH_ROLES {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -212,7 +219,6 @@ fn a_stderr_that_takes_nothing_costs_no_exit_code() {
     }
 }
 
-#[test]
 fn a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command() {
     for role in BOTH_ROLES {
         let (reader, writer) = nix::unistd::pipe().unwrap();
@@ -241,7 +247,6 @@ fn a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command() {
     }
 }
 
-#[test]
 fn a_file_that_may_not_grow_kills_neither_rinit_nor_the_command() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -263,7 +268,6 @@ fn a_file_that_may_not_grow_kills_neither_rinit_nor_the_command() {
     }
 }
 
-#[test]
 fn a_socket_and_a_file_take_messages_as_well() {
     let temp = TempDir::new();
     let file = temp.file("stderr");

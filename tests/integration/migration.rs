@@ -2,22 +2,28 @@
 //! their manuals, given to each of them and to rinit under its name.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use crate::harness::{
     Role, Running, TempDir, probe, program, rinit, run_to_end, wait_until_ready, wait_until_recorded,
 };
 
+tests! {
+    requires [Namespaces, Program("tini"), Program("dumb-init"), Program("catatonit")];
+    their_command_lines_run_the_command_and_give_its_code,
+    they_say_who_they_are_and_what_they_take,
+    their_options_for_signals_mean_the_same,
+    catatonits_pause_ends_with_0_on_either_signal,
+    a_script_may_begin_with_it_as_with_dumb_init,
+}
+
 /// rinit under another's name, and that other itself.
 fn both(temp: &TempDir, name: &str) -> [String; 2] {
     let (ours, theirs) = (temp.file(name), format!("/usr/bin/{name}"));
-    assert!(Path::new(&theirs).exists(), "{theirs} is not installed: .ci/setup");
     // There already the second time.
     let _ = symlink(rinit(), &ours);
     [ours, theirs]
 }
 
-#[test]
 fn their_command_lines_run_the_command_and_give_its_code() {
     let temp = TempDir::new();
     for (name, options, code) in [
@@ -56,7 +62,6 @@ fn their_command_lines_run_the_command_and_give_its_code() {
     }
 }
 
-#[test]
 fn they_say_who_they_are_and_what_they_take() {
     let temp = TempDir::new();
     for (name, options) in [
@@ -74,7 +79,6 @@ fn they_say_who_they_are_and_what_they_take() {
     }
 }
 
-#[test]
 fn their_options_for_signals_mean_the_same() {
     let temp = TempDir::new();
     // What is sent and what arrives for it; and the code, where the command ends with 143 on the last of it.
@@ -106,7 +110,6 @@ fn their_options_for_signals_mean_the_same() {
     }
 }
 
-#[test]
 fn catatonits_pause_ends_with_0_on_either_signal() {
     let temp = TempDir::new();
     for path in both(&temp, "catatonit") {
@@ -119,7 +122,6 @@ fn catatonits_pause_ends_with_0_on_either_signal() {
     }
 }
 
-#[test]
 fn a_script_may_begin_with_it_as_with_dumb_init() {
     let temp = TempDir::new();
     for path in both(&temp, "dumb-init") {

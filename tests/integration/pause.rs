@@ -8,6 +8,20 @@ use crate::harness::{
     probe, run, status_line, wait_until,
 };
 
+tests! {
+    requires [Namespaces];
+    the_orphans_of_all_who_share_the_namespace_are_reaped,
+    orphans_are_reaped_during_a_storm,
+    it_exits_with_0_on_sigterm_and_sigint_from_the_first_instant_on,
+    a_rewrite_does_not_make_it_deaf,
+    no_other_signal_ends_it,
+    an_ignored_sigterm_ends_it_too,
+    it_keeps_only_stderr_and_no_directory,
+    it_waits_without_end_and_never_wakes,
+    what_the_pod_has_left_gets_its_grace,
+    it_is_refused_with_a_command_and_with_another_mode,
+}
+
 /// rinit without a command, waiting.
 fn pausing(role: Role, options: &[&str]) -> Running {
     let running = Running::start(role, options, |command| command);
@@ -21,7 +35,6 @@ fn enter(running: &Running, words: &[&str]) {
     assert!(output.status.success(), "{output:?}");
 }
 
-#[test]
 fn the_orphans_of_all_who_share_the_namespace_are_reaped() {
     let mut running = pausing(Role::Pid1, &["--pause"]);
     for _ in 0..5 {
@@ -32,7 +45,6 @@ fn the_orphans_of_all_who_share_the_namespace_are_reaped() {
     assert!(running.is_running());
 }
 
-#[test]
 fn orphans_are_reaped_during_a_storm() {
     let temp = TempDir::new();
     let file = temp.file("storm");
@@ -46,7 +58,6 @@ fn orphans_are_reaped_during_a_storm() {
     wait_until("all to be reaped", || children(running.pid).is_empty().then_some(()));
 }
 
-#[test]
 fn it_exits_with_0_on_sigterm_and_sigint_from_the_first_instant_on() {
     for role in BOTH_ROLES {
         for option in ["--pause", "-P"] {
@@ -65,7 +76,6 @@ fn it_exits_with_0_on_sigterm_and_sigint_from_the_first_instant_on() {
     }
 }
 
-#[test]
 fn a_rewrite_does_not_make_it_deaf() {
     for rules in ["TERM:none", "TERM:QUIT"] {
         let mut running = pausing(Role::Pid1, &["--pause", "--rewrite", rules]);
@@ -74,7 +84,6 @@ fn a_rewrite_does_not_make_it_deaf() {
     }
 }
 
-#[test]
 fn no_other_signal_ends_it() {
     for role in BOTH_ROLES {
         let mut running = pausing(role, &["--pause"]);
@@ -92,7 +101,6 @@ fn no_other_signal_ends_it() {
     }
 }
 
-#[test]
 fn an_ignored_sigterm_ends_it_too() {
     // podman ignores it, among others, before it becomes the pause process of a user's containers.
     for role in BOTH_ROLES {
@@ -106,7 +114,6 @@ fn an_ignored_sigterm_ends_it_too() {
     }
 }
 
-#[test]
 fn it_keeps_only_stderr_and_no_directory() {
     let temp = TempDir::new();
     let file = fs::File::create(temp.file("open")).unwrap();
@@ -122,7 +129,6 @@ fn it_keeps_only_stderr_and_no_directory() {
     }
 }
 
-#[test]
 fn it_waits_without_end_and_never_wakes() {
     for role in BOTH_ROLES {
         let running = pausing(role, &["--pause"]);
@@ -134,7 +140,6 @@ fn it_waits_without_end_and_never_wakes() {
     }
 }
 
-#[test]
 fn what_the_pod_has_left_gets_its_grace() {
     let temp = TempDir::new();
     let mut running = pausing(Role::Pid1, &["--pause", "--grace", "1h"]);
@@ -157,7 +162,6 @@ fn what_the_pod_has_left_gets_its_grace() {
     assert_eq!(running.exit_code(), 0);
 }
 
-#[test]
 fn it_is_refused_with_a_command_and_with_another_mode() {
     for words in
         [&["--pause", "true"][..], &["-P", "--", "true"], &["--pause", "--zombies"], &["-P", "--install", "/x"]]

@@ -5,8 +5,17 @@ use std::fs;
 use std::process::Command;
 
 use crate::harness::engine::{check_as_engine_init, repository_file};
-use crate::harness::podman::{Podman, complete, is_there};
+use crate::harness::podman::{Podman, complete};
 use crate::harness::{TempDir, children, is_waiting, probe, rinit, wait_until, wait_until_rinit};
+
+tests! {
+    requires [Root, Program("podman"), Program("runc"), Program("busybox")];
+    podman_run_init_takes_rinit_by_option,
+    podman_run_init_takes_rinit_by_the_examples_containers_conf,
+    a_pod_of_the_examples_containers_conf_is_paused_by_rinit_which_reaps_for_all_of_it,
+    a_pods_containers_have_the_grace_of_what_pauses_it,
+    rinit_named_catatonit_keeps_the_namespaces_of_a_user_without_root requires [Program("newuidmap"), Program("catatonit")],
+}
 
 /// The example's settings, with rinit where it is here.
 fn example() -> String {
@@ -15,21 +24,18 @@ fn example() -> String {
     settings.replace("/usr/local/bin/rinit", rinit().to_str().unwrap())
 }
 
-#[test]
 fn podman_run_init_takes_rinit_by_option() {
-    let Some(podman) = Podman::new("") else { return };
+    let podman = Podman::new("");
     check_as_engine_init(&podman.engine, &["--init", "--init-path", rinit().to_str().unwrap()]);
 }
 
-#[test]
 fn podman_run_init_takes_rinit_by_the_examples_containers_conf() {
-    let Some(podman) = Podman::new(&example()) else { return };
+    let podman = Podman::new(&example());
     check_as_engine_init(&podman.engine, &["--init"]);
 }
 
-#[test]
 fn a_pod_of_the_examples_containers_conf_is_paused_by_rinit_which_reaps_for_all_of_it() {
-    let Some(podman) = Podman::new(&example()) else { return };
+    let podman = Podman::new(&example());
     podman.import_rinit("localhost/rinit:latest");
     podman.engine.get(&["pod", "create", "--name", "pod", "--share", "pid,net"]);
     podman.engine.get(&["pod", "start", "pod"]);
@@ -52,9 +58,8 @@ fn a_pod_of_the_examples_containers_conf_is_paused_by_rinit_which_reaps_for_all_
     assert_eq!(pause.code(), 0);
 }
 
-#[test]
 fn a_pods_containers_have_the_grace_of_what_pauses_it() {
-    let Some(podman) = Podman::new(&example()) else { return };
+    let podman = Podman::new(&example());
     podman.import_rinit("localhost/rinit:latest");
     let pause = ["--infra-command", "/rinit --pause --grace 1h"];
     podman.engine.get(&[&["pod", "create", "--name", "pod", "--share", "pid,net"], &pause[..]].concat());
@@ -70,11 +75,7 @@ fn a_pods_containers_have_the_grace_of_what_pauses_it() {
     assert_eq!((podman.container(&pause).code(), data().as_str()), (0, "flushed\n"));
 }
 
-#[test]
 fn rinit_named_catatonit_keeps_the_namespaces_of_a_user_without_root() {
-    if !is_there() {
-        return;
-    }
     let temp = TempDir::new();
     let rinit = temp.copy(rinit(), "rinit");
     let settings = temp.write("containers.conf", complete("").as_bytes(), 0o644);

@@ -14,6 +14,15 @@ use crate::harness::{
     wait_until_ready,
 };
 
+tests! {
+    requires [Namespaces];
+    a_signal_at_any_moment_of_the_start_reaches_the_command requires [Program("strace")],
+    the_main_childs_exit_against_signals_in_flight requires [Program("strace")],
+    a_stragglers_exit_against_the_deadline requires [Program("strace")],
+    a_stop_against_a_continue requires [Program("strace")],
+    a_continue_at_any_moment_of_a_stop requires [Program("strace")],
+}
+
 /// How long a call is held, in microseconds: long beside what the rest of a run takes.
 const LONG: u32 = 60_000;
 
@@ -95,7 +104,6 @@ fn held(role: Role, words: &[&str]) -> HeldProcess {
     HeldProcess::new(role, words, |command| command.stdin(Stdio::null()))
 }
 
-#[test]
 fn a_signal_at_any_moment_of_the_start_reaches_the_command() {
     for role in BOTH_ROLES {
         let usual = calls_of(held(role, &["sh", "-c", "exit 7"]).traced(&[]));
@@ -127,7 +135,6 @@ fn a_signal_at_any_moment_of_the_start_reaches_the_command() {
     }
 }
 
-#[test]
 fn the_main_childs_exit_against_signals_in_flight() {
     for role in BOTH_ROLES {
         for options in [&["--grace", "0.02"][..], &["-w"], &["-c"]] {
@@ -172,7 +179,6 @@ fn the_main_childs_exit_against_signals_in_flight() {
     }
 }
 
-#[test]
 fn a_stragglers_exit_against_the_deadline() {
     for role in BOTH_ROLES {
         let mut table = String::new();
@@ -216,7 +222,6 @@ fn a_stragglers_exit_against_the_deadline() {
     }
 }
 
-#[test]
 fn a_stop_against_a_continue() {
     let orders: [&[i32]; 4] = [
         &[libc::SIGTSTP, libc::SIGCONT],
@@ -268,7 +273,6 @@ fn a_stop_against_a_continue() {
     }
 }
 
-#[test]
 fn a_continue_at_any_moment_of_a_stop() {
     let run = |hold: Option<&Hold>| {
         let temp = TempDir::new();

@@ -6,7 +6,15 @@ use crate::harness::{
     BOTH_ROLES, Running, TempDir, children, command, count_zombies, kill, probe, state, wait_until, wait_until_ready,
 };
 
-#[test]
+tests! {
+    requires [Namespaces];
+    thousands_of_orphans_leave_no_zombie,
+    one_sigchld_that_stands_for_many_loses_nobody,
+    an_orphan_that_lives_on_is_reaped_when_it_ends,
+    the_main_childs_end_ends_it_in_the_middle_of_a_storm,
+    an_idle_rinit_waits_in_one_call_without_end,
+}
+
 fn thousands_of_orphans_leave_no_zombie() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -23,7 +31,6 @@ fn thousands_of_orphans_leave_no_zombie() {
     }
 }
 
-#[test]
 fn one_sigchld_that_stands_for_many_loses_nobody() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -31,7 +38,7 @@ fn one_sigchld_that_stands_for_many_loses_nobody() {
         let orphans = format!("while ! [ -e {held} ]; do :; done; {} orphans 200; : > {done}", probe());
         let script = format!("({orphans}) & exec {} record {file}", probe());
         let running = Running::start(role, &["sh", "-c", &script], |command| command);
-        // HeldProcess, rinit finds one pending SIGCHLD for all that end meanwhile: signal(7), standard signals do not queue.
+        // Held, rinit finds one pending SIGCHLD for all that end meanwhile: signal(7), standard signals do not queue.
         running.main_child();
         running.kill(libc::SIGSTOP);
         wait_until("rinit to be held", || (state(running.pid) == Some('T')).then_some(()));
@@ -44,7 +51,6 @@ fn one_sigchld_that_stands_for_many_loses_nobody() {
     }
 }
 
-#[test]
 fn an_orphan_that_lives_on_is_reaped_when_it_ends() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -60,7 +66,6 @@ fn an_orphan_that_lives_on_is_reaped_when_it_ends() {
     }
 }
 
-#[test]
 fn the_main_childs_end_ends_it_in_the_middle_of_a_storm() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -71,7 +76,6 @@ fn the_main_childs_end_ends_it_in_the_middle_of_a_storm() {
     }
 }
 
-#[test]
 fn an_idle_rinit_waits_in_one_call_without_end() {
     for role in BOTH_ROLES {
         for options in [&["--grace", "10s"][..], &["-w", "-vvv"]] {

@@ -5,6 +5,18 @@ use std::fs;
 
 use crate::harness::{BOTH_ROLES, Role, Running, TempDir, command, probe, rinit, run, run_with, wait_until_ready};
 
+tests! {
+    requires [Namespaces];
+    a_wrong_command_line_starts_nothing,
+    a_wrong_variable_starts_nothing_even_where_the_command_line_wins,
+    no_command_at_all_is_a_usage_error,
+    what_is_accepted_is_accepted,
+    every_option_has_its_variable_and_the_command_line_wins,
+    help_version_and_license_are_on_stdout,
+    a_stdout_that_takes_nothing_is_an_error,
+    the_name_it_is_called_by_does_not_matter,
+}
+
 /// Words before the command, and what the message has to name.
 const WRONG_LINES: &[(&[&str], &[&str])] = &[
     (&["--no-such-option"], &["--no-such-option"]),
@@ -61,7 +73,6 @@ const WRONG_VARIABLES: &[(&str, &str, &str)] = &[
     ("RINIT_LOG", "a=b=c", "a=b=c"),
 ];
 
-#[test]
 fn a_wrong_command_line_starts_nothing() {
     let temp = TempDir::new();
     let file = temp.file("started");
@@ -81,7 +92,6 @@ fn a_wrong_command_line_starts_nothing() {
     assert!(!fs::exists(&file).unwrap(), "something was started");
 }
 
-#[test]
 fn a_wrong_variable_starts_nothing_even_where_the_command_line_wins() {
     let temp = TempDir::new();
     let file = temp.file("started");
@@ -99,7 +109,6 @@ fn a_wrong_variable_starts_nothing_even_where_the_command_line_wins() {
     assert!(!fs::exists(&file).unwrap(), "something was started");
 }
 
-#[test]
 fn no_command_at_all_is_a_usage_error() {
     for words in [&[][..], &["--"], &["-v"], &["-c", "--"]] {
         let outcome = run(Role::Pid1, words);
@@ -108,7 +117,6 @@ fn no_command_at_all_is_a_usage_error() {
     }
 }
 
-#[test]
 fn what_is_accepted_is_accepted() {
     for line in [
         &["-r", "sigterm:SigInt", "--rewrite=15:2,hup:NONE", "-r1:0"][..],
@@ -129,7 +137,6 @@ fn what_is_accepted_is_accepted() {
     }
 }
 
-#[test]
 fn every_option_has_its_variable_and_the_command_line_wins() {
     let code = |variables: &[(&str, &str)], words: &[&str]| {
         let outcome = run_with(Role::Pid1, words, |command| command.envs(variables.iter().copied()));
@@ -166,7 +173,6 @@ fn every_option_has_its_variable_and_the_command_line_wins() {
     }
 }
 
-#[test]
 fn help_version_and_license_are_on_stdout() {
     let printed = |words: &[&str]| {
         let outcome = run(Role::Subreaper, words);
@@ -188,14 +194,12 @@ fn help_version_and_license_are_on_stdout() {
     }
 }
 
-#[test]
 fn a_stdout_that_takes_nothing_is_an_error() {
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut running = Running::spawn(Role::Subreaper, command(&["--version"]).stdout(full()).stderr(full()));
     assert_eq!(running.exit_code(), 125);
 }
 
-#[test]
 fn the_name_it_is_called_by_does_not_matter() {
     let temp = TempDir::new();
     std::os::unix::fs::symlink(rinit(), temp.file("docker-init")).unwrap();

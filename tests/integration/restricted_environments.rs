@@ -8,6 +8,21 @@ use crate::harness::{
     wait_until_ready, wait_until_recorded,
 };
 
+tests! {
+    requires [Namespaces];
+    a_root_without_anything_is_enough requires [Program("busybox")],
+    leaving_works_without_proc_as_pid_1 requires [Program("busybox")],
+    no_privilege_is_needed requires [Root],
+    a_refused_fork_is_told_and_ends_with_125 requires [Root],
+    a_refused_close_range_closes_all_the_same requires [Program("strace")],
+    a_refused_subreaper_call_is_a_warning requires [Program("strace")],
+    the_parents_death_between_the_question_and_the_call_is_noticed requires [Program("strace")],
+    a_command_that_became_another_user_ends_nothing requires [Root],
+    a_main_child_that_is_stopped_or_traced_is_still_the_main_child,
+    it_is_static_and_alone requires [Program("readelf")],
+    a_wait_that_is_interrupted_now_and_then_goes_on,
+}
+
 /// A root that holds rinit and busybox, both static, and nothing else: no /proc, libc or /tmp, and no device. (The
 /// shell wants to open something by the name of /dev/null for what it starts in the background.)
 fn bare_root() -> TempDir {
@@ -19,7 +34,6 @@ fn bare_root() -> TempDir {
     root
 }
 
-#[test]
 fn a_root_without_anything_is_enough() {
     for role in BOTH_ROLES {
         let root = bare_root();
@@ -43,7 +57,6 @@ fn a_root_without_anything_is_enough() {
     }
 }
 
-#[test]
 fn leaving_works_without_proc_as_pid_1() {
     let root = bare_root();
     let straggler = "(trap 'exit 0' TERM; /busybox touch /ready; while :; do /busybox sleep 0.02; done) & \
@@ -53,7 +66,6 @@ fn leaving_works_without_proc_as_pid_1() {
     assert_eq!(run_to_end(Role::Pid1, &mut command).code, 3);
 }
 
-#[test]
 fn no_privilege_is_needed() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -69,7 +81,6 @@ fn no_privilege_is_needed() {
     }
 }
 
-#[test]
 fn a_refused_fork_is_told_and_ends_with_125() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -85,7 +96,6 @@ fn a_refused_fork_is_told_and_ends_with_125() {
     }
 }
 
-#[test]
 fn a_refused_close_range_closes_all_the_same() {
     for errno in ["EPERM", "ENOSYS"] {
         let temp = TempDir::new();
@@ -104,7 +114,6 @@ fn a_refused_close_range_closes_all_the_same() {
     }
 }
 
-#[test]
 fn a_refused_subreaper_call_is_a_warning() {
     let mut command = program("strace");
     command.args(["-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EPERM"]).arg(rinit());
@@ -113,7 +122,6 @@ fn a_refused_subreaper_call_is_a_warning() {
     assert!(outcome.stderr.contains("warning: cannot become subreaper"), "{}", outcome.stderr);
 }
 
-#[test]
 fn the_parents_death_between_the_question_and_the_call_is_noticed() {
     // The parent goes while rinit is in the call, after it asked who its parent is: the kernel would never send it.
     let in_prctl = format!("grep -q '^{} ' /proc/$!/syscall", libc::SYS_prctl);
@@ -124,7 +132,6 @@ fn the_parents_death_between_the_question_and_the_call_is_noticed() {
     wait_until("the command to get it", || running.stderr().contains("exiting with 138").then_some(()));
 }
 
-#[test]
 fn a_command_that_became_another_user_ends_nothing() {
     // Without CAP_KILL the forwarding fails with EPERM: tini ends then, and the container with it.
     for role in BOTH_ROLES {
@@ -145,7 +152,6 @@ fn a_command_that_became_another_user_ends_nothing() {
     }
 }
 
-#[test]
 fn a_main_child_that_is_stopped_or_traced_is_still_the_main_child() {
     for role in BOTH_ROLES {
         let mut running = Running::start(role, &[&probe(), "hold"], |command| command);
@@ -162,7 +168,6 @@ fn a_main_child_that_is_stopped_or_traced_is_still_the_main_child() {
     }
 }
 
-#[test]
 fn it_is_static_and_alone() {
     // No program interpreter, and no library: what `file` and ldd look at.
     let output = Command::new("readelf").args(["--program-headers", "--dynamic"]).arg(rinit()).output().unwrap();
@@ -172,7 +177,6 @@ fn it_is_static_and_alone() {
     assert_eq!(crate::harness::status_line(running.pid, "Threads").as_deref(), Some("1"));
 }
 
-#[test]
 fn a_wait_that_is_interrupted_now_and_then_goes_on() {
     // A tracer that attaches interrupts it, as a freezer does, and sends nothing.
     for role in BOTH_ROLES {

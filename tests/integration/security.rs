@@ -4,10 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+tests! {
+    requires [];
+    every_unsafe_block_is_listed_with_its_argument,
+}
+
 const BEGIN: &str = "<!-- From here to the end written by tests/integration/security.rs: do not edit. -->\n";
 const WIDTH: usize = 120;
 
-#[test]
 fn every_unsafe_block_is_listed_with_its_argument() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let document = root.join("SECURITY.md");
@@ -39,9 +43,9 @@ fn list(root: &Path) -> String {
         let mut section = String::new();
         for item in items(&name, &source) {
             match item {
-                Unsafe::Argued(role, argument) => {
+                Unsafe::Argued(place, argument) => {
                     blocks += 1;
-                    section += &wrapped(&format!("- {role}: {argument}"));
+                    section += &wrapped(&format!("- {place}: {argument}"));
                 }
                 Unsafe::Declared(line) if line.starts_with("#[unsafe(no_mangle)]") => {
                     symbols.push(name.clone());
@@ -62,10 +66,10 @@ fn list(root: &Path) -> String {
     format!("\n{}{sections}", wrapped(&summary))
 }
 
-/// The source files below a folder, in an order that stays.
-fn sources(temp: &Path) -> Vec<PathBuf> {
+/// The source files below a directory, in an order that stays.
+fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(temp).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(sources(&path));
@@ -83,11 +87,11 @@ fn items<'a>(file: &str, source: &'a str) -> Vec<Unsafe<'a>> {
     let is_unsafe = |line: &str| !line.trim_start().starts_with("//") && words(line).any(|word| word == "unsafe");
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_unsafe(line)) {
-        for role in line.match_indices("unsafe").map(|(start, _)| &line[start..]) {
-            found.push(if role.starts_with("unsafe {") {
+        for keyword in line.match_indices("unsafe").map(|(start, _)| &line[start..]) {
+            found.push(if keyword.starts_with("unsafe {") {
                 let function = enclosing_function(&lines[..at], indent(line));
                 Unsafe::Argued(format!("`{function}`"), argument(&lines[..at]).expect(file))
-            } else if let Some(rest) = role.strip_prefix("unsafe impl ") {
+            } else if let Some(rest) = keyword.strip_prefix("unsafe impl ") {
                 let implemented = rest.split(" {").next().unwrap();
                 Unsafe::Argued(format!("`{implemented}`"), argument(&lines[..at]).expect(file))
             } else {

@@ -1,4 +1,4 @@
-//! Every signal that can be caught is forwarded_signals, to whom it should be, and none is lost.
+//! Every signal that can be caught is forwarded, to whom it should be, and none is lost.
 
 use std::fs;
 use std::process::Stdio;
@@ -7,6 +7,23 @@ use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, command, forwarded_signals, kill, pid_of, probe, program, queue, rinit,
     status_line, wait_until, wait_until_ready, wait_until_recorded,
 };
+
+tests! {
+    requires [Namespaces];
+    each_of_the_59_signals_reaches_the_command,
+    the_kernels_word_about_children_is_not_forwarded,
+    queued_signals_arrive_as_often_in_order_and_with_their_values,
+    a_value_reaches_the_whole_group,
+    the_whole_group_is_reached_or_with_single_child_only_the_main_child,
+    a_command_that_left_its_group_is_still_reached,
+    all_reaches_who_left_for_a_session_of_its_own,
+    all_reaches_no_bystander,
+    signals_are_rewritten_and_dropped,
+    a_signal_of_the_first_instants_is_never_lost,
+    the_first_instruction_blocks_every_signal requires [Program("strace")],
+    forwarding_stays_prompt_in_a_storm_of_orphans,
+    the_parents_death_is_forwarded,
+}
 
 /// rinit with a command that records its signals to a file.
 fn recording(role: Role, options: &[&str], duty: &str, file: &str) -> Running {
@@ -27,7 +44,6 @@ fn recording_twice(role: Role, options: &[&str], main: &str, other: &str) -> Run
     running
 }
 
-#[test]
 fn each_of_the_59_signals_reaches_the_command() {
     assert_eq!(forwarded_signals().count(), 59);
     for role in BOTH_ROLES {
@@ -45,7 +61,6 @@ fn each_of_the_59_signals_reaches_the_command() {
     }
 }
 
-#[test]
 fn the_kernels_word_about_children_is_not_forwarded() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -58,7 +73,6 @@ fn the_kernels_word_about_children_is_not_forwarded() {
     }
 }
 
-#[test]
 fn queued_signals_arrive_as_often_in_order_and_with_their_values() {
     for role in BOTH_ROLES {
         for options in [&[][..], &["-c"], &["-a"], &["-r", "40:41"]] {
@@ -73,7 +87,6 @@ fn queued_signals_arrive_as_often_in_order_and_with_their_values() {
     }
 }
 
-#[test]
 fn a_value_reaches_the_whole_group() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -85,7 +98,6 @@ fn a_value_reaches_the_whole_group() {
     }
 }
 
-#[test]
 fn the_whole_group_is_reached_or_with_single_child_only_the_main_child() {
     for role in BOTH_ROLES {
         for (options, both) in [(&[][..], true), (&["-c"], false), (&["-s", "-g"], true)] {
@@ -106,7 +118,6 @@ fn the_whole_group_is_reached_or_with_single_child_only_the_main_child() {
     }
 }
 
-#[test]
 fn a_command_that_left_its_group_is_still_reached() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -117,7 +128,6 @@ fn a_command_that_left_its_group_is_still_reached() {
     }
 }
 
-#[test]
 fn all_reaches_who_left_for_a_session_of_its_own() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -148,7 +158,6 @@ fn all_reaches_who_left_for_a_session_of_its_own() {
     }
 }
 
-#[test]
 fn all_reaches_no_bystander() {
     let temp = TempDir::new();
     let (main, bystander) = (temp.file("main"), temp.file("bystander"));
@@ -166,7 +175,6 @@ fn all_reaches_no_bystander() {
     wait_until_recorded(&bystander, &["12 plain"]);
 }
 
-#[test]
 fn signals_are_rewritten_and_dropped() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -187,7 +195,6 @@ fn signals_are_rewritten_and_dropped() {
     }
 }
 
-#[test]
 fn a_signal_of_the_first_instants_is_never_lost() {
     for role in BOTH_ROLES {
         for _ in 0..200 {
@@ -200,16 +207,14 @@ fn a_signal_of_the_first_instants_is_never_lost() {
     }
 }
 
-#[test]
 fn the_first_instruction_blocks_every_signal() {
     // What the test above waits for is the mask; here is what comes before it: nothing.
-    let trace = crate::harness::traced(&["true"], &[]);
+    let trace = crate::harness::trace::traced(&["true"], &[]);
     let calls: Vec<&str> = trace.lines().filter(|line| !line.starts_with("+++")).collect();
     assert!(calls[0].contains("execve("), "{trace}");
     assert!(calls[1].contains("rt_sigprocmask(SIG_SETMASK, ~["), "{trace}");
 }
 
-#[test]
 fn forwarding_stays_prompt_in_a_storm_of_orphans() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -227,7 +232,6 @@ fn forwarding_stays_prompt_in_a_storm_of_orphans() {
     }
 }
 
-#[test]
 fn the_parents_death_is_forwarded() {
     for options in ["-p USR2", "--parent-death-signal=sigusr2", ""] {
         let temp = TempDir::new();

@@ -16,6 +16,15 @@ use crate::harness::{
     recorded_signals, rinit, wait_until, wait_until_ready,
 };
 
+tests! {
+    requires [Namespaces];
+    nothing_is_lost_or_left_and_memory_stays_flat,
+    the_main_childs_exit_in_a_storm_of_everything_gives_its_code,
+    a_fork_bomb_of_orphans_under_a_process_limit_is_reaped_and_signals_get_through requires [Root],
+    stops_and_continues_by_the_thousand_leave_the_command_running,
+    stops_and_continues_by_the_thousand_of_a_job_leave_the_command_running,
+}
+
 /// This many times what the normal suite takes.
 fn times(amount: usize) -> usize {
     amount * std::env::var("RINIT_STORM").map_or(1, |factor| factor.parse::<usize>().unwrap())
@@ -35,7 +44,6 @@ fn plain() -> Vec<c_int> {
     forwarded_signals().filter(|number| *number < 32 && !others.contains(number)).collect()
 }
 
-#[test]
 fn nothing_is_lost_or_left_and_memory_stays_flat() {
     const SENDERS: usize = 3;
     const BURST: usize = 200;
@@ -117,7 +125,6 @@ fn nothing_is_lost_or_left_and_memory_stays_flat() {
     }
 }
 
-#[test]
 fn the_main_childs_exit_in_a_storm_of_everything_gives_its_code() {
     for role in BOTH_ROLES {
         for _ in 0..times(5) {
@@ -151,7 +158,6 @@ fn the_main_childs_exit_in_a_storm_of_everything_gives_its_code() {
     }
 }
 
-#[test]
 fn a_fork_bomb_of_orphans_under_a_process_limit_is_reaped_and_signals_get_through() {
     for (role, user) in [(Role::Pid1, "61001"), (Role::Subreaper, "61002")] {
         let temp = TempDir::new();
@@ -183,7 +189,6 @@ fn a_fork_bomb_of_orphans_under_a_process_limit_is_reaped_and_signals_get_throug
     }
 }
 
-#[test]
 fn stops_and_continues_by_the_thousand_leave_the_command_running() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -200,7 +205,6 @@ fn stops_and_continues_by_the_thousand_leave_the_command_running() {
     }
 }
 
-#[test]
 fn stops_and_continues_by_the_thousand_of_a_job_leave_the_command_running() {
     // The shell above it continues it each time; so do continues that are sent.
     let temp = TempDir::new();

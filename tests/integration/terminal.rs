@@ -7,6 +7,35 @@ use crate::harness::{
     wait_until_ready, wait_until_recorded,
 };
 
+tests! {
+    requires [Namespaces];
+    the_command_is_in_the_foreground,
+    ctrl_c_gives_130_and_ctrl_backslash_131,
+    keys_arrive_once,
+    ctrl_z_suspends_the_job_and_fg_resumes_it_ten_times,
+    bg_resumes_the_job_in_the_background_and_fg_brings_it_back,
+    a_background_start_leaves_the_typing_user_alone,
+    a_background_command_that_reads_is_suspended_until_fg,
+    a_command_that_reads_only_after_fg_gets_the_terminal,
+    ctrl_z_does_not_freeze_a_command_that_nobody_could_resume,
+    a_stop_that_somebody_sent_lasts_until_continue,
+    a_stop_that_somebody_sent_suspends_the_job,
+    hanging_up_ends_the_command,
+    a_new_window_size_arrives_once,
+    vi_and_less_work requires [Program("vim"), Program("less")],
+    messages_do_not_stop_it_where_background_output_stops,
+    an_interactive_shell_below_it_has_job_control,
+    a_pipeline_is_suspended_and_resumed_as_one_job,
+    without_a_terminal_one_system_call_finds_out requires [Program("strace")],
+    a_continue_that_overtakes_the_news_of_a_stop_is_not_lost,
+    ctrl_z_before_the_command_has_started_is_no_different requires [Program("strace")],
+    ctrl_z_before_the_command_has_its_own_group_suspends_the_job requires [Program("strace")],
+    a_pager_in_the_same_pipeline_gets_the_keys requires [Program("less")],
+    a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone,
+    docker_run_it_and_docker_exec_it_give_a_whole_bash requires [Docker],
+    docker_run_it_passes_keys_and_stops requires [Docker],
+}
+
 /// Waits until a process is stopped, or is not.
 fn wait_until_stopped(pid: libc::pid_t, stopped: bool) {
     wait_until("a process to be stopped or continued", || ((state(pid)? == 'T') == stopped).then_some(()));
@@ -25,7 +54,6 @@ fn says(session: &mut Session, word: &str) {
     session.expect(word);
 }
 
-#[test]
 fn the_command_is_in_the_foreground() {
     let probe = probe();
     for role in BOTH_ROLES {
@@ -41,7 +69,6 @@ fn the_command_is_in_the_foreground() {
     }
 }
 
-#[test]
 fn ctrl_c_gives_130_and_ctrl_backslash_131() {
     for (key, code) in [(CTRL_C, 130), (CTRL_BACKSLASH, 131)] {
         for role in BOTH_ROLES {
@@ -62,7 +89,6 @@ fn ctrl_c_gives_130_and_ctrl_backslash_131() {
     }
 }
 
-#[test]
 fn keys_arrive_once() {
     for (key, number) in [(CTRL_C, 2), (CTRL_BACKSLASH, 3), (CTRL_Z, 20)] {
         let expected = [&*format!("{number} plain"), "40 plain"];
@@ -93,7 +119,6 @@ fn keys_arrive_once() {
     }
 }
 
-#[test]
 fn ctrl_z_suspends_the_job_and_fg_resumes_it_ten_times() {
     for (shell, options) in [(BASH, ""), (BASH, "-c "), (BASH, "-a "), (BASH, "-w -vvv "), (DASH, "")] {
         let mut session = Session::shell(shell);
@@ -119,7 +144,6 @@ fn ctrl_z_suspends_the_job_and_fg_resumes_it_ten_times() {
     }
 }
 
-#[test]
 fn bg_resumes_the_job_in_the_background_and_fg_brings_it_back() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
@@ -146,7 +170,6 @@ fn bg_resumes_the_job_in_the_background_and_fg_brings_it_back() {
     }
 }
 
-#[test]
 fn a_background_start_leaves_the_typing_user_alone() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
@@ -169,7 +192,6 @@ fn a_background_start_leaves_the_typing_user_alone() {
     }
 }
 
-#[test]
 fn a_background_command_that_reads_is_suspended_until_fg() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
@@ -189,7 +211,6 @@ fn a_background_command_that_reads_is_suspended_until_fg() {
     }
 }
 
-#[test]
 fn a_command_that_reads_only_after_fg_gets_the_terminal() {
     for shell in [BASH, DASH] {
         let temp = TempDir::new();
@@ -208,7 +229,6 @@ fn a_command_that_reads_only_after_fg_gets_the_terminal() {
     }
 }
 
-#[test]
 fn ctrl_z_does_not_freeze_a_command_that_nobody_could_resume() {
     // As PID 1, and as the leader of a session without a shell: tmux, ssh, docker exec.
     for role in BOTH_ROLES {
@@ -228,7 +248,6 @@ fn ctrl_z_does_not_freeze_a_command_that_nobody_could_resume() {
     }
 }
 
-#[test]
 fn a_stop_that_somebody_sent_lasts_until_continue() {
     for role in BOTH_ROLES {
         let mut session = Session::start(role, command(&["cat"]));
@@ -261,7 +280,6 @@ fn a_stop_that_somebody_sent_lasts_until_continue() {
     }
 }
 
-#[test]
 fn a_stop_that_somebody_sent_suspends_the_job() {
     for by_name in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
         let mut session = Session::shell(BASH);
@@ -279,7 +297,6 @@ fn a_stop_that_somebody_sent_suspends_the_job() {
     }
 }
 
-#[test]
 fn hanging_up_ends_the_command() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -306,7 +323,6 @@ fn hanging_up_ends_the_command() {
     }
 }
 
-#[test]
 fn a_new_window_size_arrives_once() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -331,7 +347,6 @@ fn a_new_window_size_arrives_once() {
     wait_until_recorded(&file, &["28 plain", "40 plain"]);
 }
 
-#[test]
 fn vi_and_less_work() {
     let temp = TempDir::new();
     let text = temp.write("text", b"a line to look at\n", 0o644);
@@ -383,7 +398,6 @@ fn vi_and_less_work() {
     session.expect("code=0.");
 }
 
-#[test]
 fn messages_do_not_stop_it_where_background_output_stops() {
     let mut session = Session::shell(BASH);
     session.run("stty tostop");
@@ -409,7 +423,6 @@ fn messages_do_not_stop_it_where_background_output_stops() {
     session.expect("exiting with 143");
 }
 
-#[test]
 fn an_interactive_shell_below_it_has_job_control() {
     for shell in [BASH, DASH] {
         for role in BOTH_ROLES {
@@ -458,7 +471,6 @@ fn job_control(session: &mut Session) {
     session.prompt();
 }
 
-#[test]
 fn a_pipeline_is_suspended_and_resumed_as_one_job() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
@@ -480,7 +492,6 @@ fn a_pipeline_is_suspended_and_resumed_as_one_job() {
     }
 }
 
-#[test]
 fn without_a_terminal_one_system_call_finds_out() {
     let temp = TempDir::new();
     let trace = temp.file("trace");
@@ -495,7 +506,6 @@ fn without_a_terminal_one_system_call_finds_out() {
     assert_eq!(calls.len(), 1, "{calls:#?}");
 }
 
-#[test]
 fn a_continue_that_overtakes_the_news_of_a_stop_is_not_lost() {
     // Its session has no shell that would resume it, but another leader.
     let mut script = program("sh");
@@ -519,10 +529,9 @@ fn a_continue_that_overtakes_the_news_of_a_stop_is_not_lost() {
     assert_eq!(session.leader.exit_code(), 130);
 }
 
-#[test]
 fn ctrl_z_before_the_command_has_started_is_no_different() {
     for role in BOTH_ROLES {
-        // HeldProcess up before the hand-over, which is the child's work. strace's own processes are elsewhere.
+        // Held up before the hand-over, which is the child's work. strace's own processes are elsewhere.
         let mut strace = program("strace");
         strace.args(["-DDD", "-o", "/dev/null", "-e", "trace=clone", "-e", "inject=clone:delay_enter=500000"]);
         strace.arg(rinit()).arg("cat");
@@ -535,7 +544,6 @@ fn ctrl_z_before_the_command_has_started_is_no_different() {
     }
 }
 
-#[test]
 fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
     // The child is held there, still of rinit's group, and rinit waits for its exec.
     let strace = "strace -DDD -f -o /dev/null -e trace=setpgid -e inject=setpgid:delay_enter=500000:when=1";
@@ -559,7 +567,6 @@ fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
     }
 }
 
-#[test]
 fn a_pager_in_the_same_pipeline_gets_the_keys() {
     let temp = TempDir::new();
     // More than a pipe holds, so that the command still runs while the pager is at its first page.
@@ -585,7 +592,6 @@ fn a_pager_in_the_same_pipeline_gets_the_keys() {
     session.prompt();
 }
 
-#[test]
 fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
     // Inside, the shell's process group and rinit's own both have the number 0.
     let mut session = Session::shell(BASH);
@@ -627,9 +633,8 @@ fn interactive_bash(session: &mut Session) {
     assert_eq!(session.leader.exit_code(), 7);
 }
 
-#[test]
 fn docker_run_it_and_docker_exec_it_give_a_whole_bash() {
-    let Some(image) = Image::new() else { return };
+    let image = Image::new();
     let environment = format!("PS1={PROMPT}");
     let bash = ["/rinit", "bash", "--norc", "--noprofile", "-i"];
     interactive_bash(&mut image.run(&["-it", "--env", &environment], &bash).session);
@@ -641,9 +646,8 @@ fn docker_run_it_and_docker_exec_it_give_a_whole_bash() {
     interactive_bash(&mut container.exec(&bash[1..]));
 }
 
-#[test]
 fn docker_run_it_passes_keys_and_stops() {
-    let Some(image) = Image::new() else { return };
+    let image = Image::new();
     let echo = ["/rinit", "bash", "-c", "while read word; do echo out:$word; done"];
     let mut container = image.run(&["-it"], &echo);
     let command = container.command();

@@ -13,7 +13,19 @@ use crate::harness::{
     run_with, wait_until, wait_until_ready,
 };
 
-#[test]
+tests! {
+    requires [Namespaces];
+    mask_and_dispositions_are_those_without_rinit,
+    a_sigchld_that_was_ignored_costs_no_exit_code,
+    descriptors_directory_environment_umask_limits_and_session_are_those_without_rinit,
+    variables_that_name_rinits_pid_name_the_commands,
+    arguments_are_bytes,
+    the_commands_own_options_stay_its_own,
+    the_name_of_the_command_is_as_given,
+    rinit_keeps_nothing_but_stderr,
+    closed_standard_descriptors_stay_closed_and_cost_nothing,
+}
+
 fn mask_and_dispositions_are_those_without_rinit() {
     let states = [
         "",
@@ -42,7 +54,6 @@ fn mask_and_dispositions_are_those_without_rinit() {
     }
 }
 
-#[test]
 fn a_sigchld_that_was_ignored_costs_no_exit_code() {
     for role in BOTH_ROLES {
         let mut command = program(probe());
@@ -51,7 +62,6 @@ fn a_sigchld_that_was_ignored_costs_no_exit_code() {
     }
 }
 
-#[test]
 fn descriptors_directory_environment_umask_limits_and_session_are_those_without_rinit() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -92,7 +102,6 @@ fn descriptors_directory_environment_umask_limits_and_session_are_those_without_
     }
 }
 
-#[test]
 fn variables_that_name_rinits_pid_name_the_commands() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -118,7 +127,6 @@ fn variables_that_name_rinits_pid_name_the_commands() {
     }
 }
 
-#[test]
 fn arguments_are_bytes() {
     let long = "x".repeat(120_000);
     let odd: Vec<OsString> = ["", "\n", "-", "-x", "--", "--help", "-e", "a b", "'\"$(id)`"]
@@ -139,13 +147,11 @@ fn arguments_are_bytes() {
     }
 }
 
-#[test]
 fn the_commands_own_options_stay_its_own() {
     let outcome = run(Role::Pid1, &["echo", "-n", "--help", "-V", "--"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "--help -V --"));
 }
 
-#[test]
 fn the_name_of_the_command_is_as_given() {
     let temp = TempDir::new();
     std::os::unix::fs::symlink(probe(), temp.file("arguments-by-another-name")).unwrap();
@@ -155,7 +161,6 @@ fn the_name_of_the_command_is_as_given() {
     assert_eq!(outcome.stdout.lines().next(), Some(name.as_str()));
 }
 
-#[test]
 fn rinit_keeps_nothing_but_stderr() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -185,7 +190,6 @@ fn rinit_keeps_nothing_but_stderr() {
     }
 }
 
-#[test]
 fn closed_standard_descriptors_stay_closed_and_cost_nothing() {
     for role in BOTH_ROLES {
         for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {

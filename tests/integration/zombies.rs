@@ -5,6 +5,13 @@ use std::process::Command;
 
 use crate::harness::{BOTH_ROLES, Role, Running, TempDir, probe, program, rinit, run, run_to_end, wait_until};
 
+tests! {
+    requires [Namespaces];
+    a_c_program_that_never_waits_is_named_with_its_zombies requires [Program("gcc")],
+    nobody_is_named_where_all_is_well,
+    without_proc_it_says_so,
+}
+
 /// A program as people write it: it starts others and never waits.
 const NEVER_WAITS: &str = r#"
 #include <stdio.h>
@@ -17,7 +24,6 @@ int main(int argc, char **argv) {
 }
 "#;
 
-#[test]
 fn a_c_program_that_never_waits_is_named_with_its_zombies() {
     let temp = TempDir::new();
     let source = temp.write("driver.c", NEVER_WAITS.as_bytes(), 0o644);
@@ -52,14 +58,12 @@ fn hold_zombies(path: &str) -> usize {
     pid_of_program(path).map_or(0, crate::harness::count_zombies)
 }
 
-#[test]
 fn nobody_is_named_where_all_is_well() {
     let script = format!("{} orphans 20; exec {} --zombies", probe(), rinit().to_str().unwrap());
     let outcome = run(Role::Pid1, &["sh", "-c", &script]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{}", outcome.stderr);
 }
 
-#[test]
 fn without_proc_it_says_so() {
     let temp = TempDir::new();
     temp.copy(rinit(), "rinit");

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         // As a daemon does it: a child in a session of its own, whose parent is gone.
         "record-detached" => {
             if fork() == 0 {
-                nix::unistd::setsid().unwrap();
+                set_session();
                 record(text(2), None)
             }
         }
@@ -181,7 +181,7 @@ fn bequeath(file: &str) -> ! {
     while let Some(arrived) = next_signal() {
         if arrived.si_signo == libc::SIGTERM {
             if fork() == 0 {
-                nix::unistd::setsid().unwrap();
+                set_session();
                 record(file, None)
             }
             exit(0);
@@ -354,6 +354,11 @@ fn hoard(count: c_int, file: &str) -> ! {
     hold()
 }
 
+fn set_session() {
+    // SAFETY: takes no argument.
+    assert_ne!(unsafe { libc::setsid() }, -1);
+}
+
 fn fork() -> libc::pid_t {
     loop {
         // SAFETY: this program has one thread.
@@ -371,9 +376,11 @@ fn leave_group() {
     if child == 0 {
         hold();
     }
-    let child = nix::unistd::Pid::from_raw(child);
-    nix::unistd::setpgid(child, child).unwrap();
-    nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), child).unwrap();
+    // SAFETY: numbers only.
+    unsafe {
+        assert_eq!(libc::setpgid(child, child), 0);
+        assert_eq!(libc::setpgid(0, child), 0);
+    }
 }
 
 /// Is killed by a signal, which has its default action here, without a core file.

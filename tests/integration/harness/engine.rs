@@ -3,10 +3,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
 
 use libc::pid_t;
 
@@ -27,16 +27,9 @@ impl Engine {
         Self { client: words.iter().map(|word| (*word).to_owned()).collect() }
     }
 
-    /// The machine's own Docker daemon. Without one a test is skipped, and says so; where CI runs it fails.
-    pub fn docker() -> Option<Self> {
-        static ANSWERS: OnceLock<bool> = OnceLock::new();
-        let docker = Self::with_client(&["docker"]);
-        if *ANSWERS.get_or_init(|| docker.run(&["info"]).code == 0) {
-            return Some(docker);
-        }
-        assert!(std::env::var_os("CI").is_none(), "no Docker daemon answers: .ci/daemon starts one");
-        eprintln!("SKIPPED: no Docker daemon answers here");
-        None
+    /// The machine's own Docker daemon: [`Requirement::Docker`](super::requirements::Requirement).
+    pub fn docker() -> Self {
+        Self::with_client(&["docker"])
     }
 
     /// Runs the client to its end.
@@ -115,9 +108,8 @@ impl Engine {
     /// Builds one of the repository's Dockerfiles on the images of `tests/images`, and answers the image's name,
     /// which is always the same. Unless something changed, the daemon's cache has it.
     pub fn build(&self, file: &str, name: &str) -> String {
-        // One at a time: the first stage is the same in all, and the second one that comes finds it built.
-        static ONE: Mutex<()> = Mutex::new(());
-        let _one = ONE.lock();
+        // One at a time: the first stage is the same in all, and the test that comes second finds it built.
+        let _lock = lock("build");
         assert!(Command::new(repository_file("tests/images")).status().unwrap().success());
         let tag = format!("rinit-test/{name}");
         let mut words = vec!["build", "--quiet", "--network", "none", "--tag", &tag];
@@ -161,6 +153,14 @@ pub fn check_as_engine_init(engine: &Engine, options: &[&str]) {
 /// A file of the repository.
 pub fn repository_file(name: &str) -> String {
     format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Waits until no other test holds the lock of this name, and holds it as long as the file stays open: flock(2).
+fn lock(name: &str) -> File {
+    let file = File::create(format!("{}/{name}.lock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    // SAFETY: an open descriptor and a number.
+    assert_eq!(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) }, 0);
+    file
 }
 
 /// A name that nothing else on the machine has.

@@ -3,6 +3,7 @@
 //! strace(1) sits outside rinit's namespace and follows rinit alone, so that neither is the other's parent or child,
 //! and the command is not touched.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,9 +12,9 @@ use std::process::{Child, Command, Stdio};
 
 use libc::pid_t;
 
-use super::{Role, Running, TempDir, children, kill, probe, program, rinit, status_line, wait_until};
+use super::{Role, Running, TempDir, children, kill, probe, program, rinit, run_to_end, status_line, wait_until};
 
-/// rinit, not started yet: a process that becomes it on [`HeldProcess::release`].
+/// rinit, not started yet: a process that becomes it on [`HeldProcess::traced`].
 pub struct HeldProcess {
     pub running: Running,
     /// The pid that rinit will have, as this process sees it.
@@ -149,4 +150,15 @@ pub fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: 
             _ => Err(io::Error::last_os_error()),
         })
     }
+}
+
+/// Runs rinit under strace to its end and answers what strace wrote of rinit's own process.
+pub fn traced<W: AsRef<OsStr>>(words: &[W], options: &[&str]) -> String {
+    let temp = TempDir::new();
+    let output = temp.file("trace");
+    let mut command = program("strace");
+    command.args(["-o", &output]).args(options).arg(rinit()).args(words);
+    let outcome = run_to_end(Role::Subreaper, &mut command);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    fs::read_to_string(output).unwrap()
 }
