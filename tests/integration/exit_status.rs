@@ -56,7 +56,8 @@ fn a_command_that_cannot_be_started_is_126_or_127_and_says_why() {
             (&below_file, 127, "Not a directory"),
             (&lost, 127, "interpreter"),
         ] {
-            let outcome = run(role, &["--", name]);
+            // A directory of PATH that may not be searched gives 126: execvp(3).
+            let outcome = run_with(role, &["--", name], |command| command.env("PATH", "/usr/bin:/bin"));
             assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
             assert!(outcome.stderr.contains(why) && outcome.stderr.contains(name), "{}", outcome.stderr);
             assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
@@ -98,6 +99,8 @@ fn a_remapped_code_becomes_0_and_no_other_does() {
             let [duty, number] = signal_or_code;
             assert_eq!(run(role, &["-e", option, &probe(), duty, number]).code, expected);
         }
-        assert_eq!(run(role, &["-e", "127", "no-such-command"]).code, 127, "rinit's own failures stay");
+        let missing = ["-e", "127", "no-such-command"];
+        let outcome = run_with(role, &missing, |command| command.env("PATH", "/usr/bin:/bin"));
+        assert_eq!(outcome.code, 127, "rinit's own failures stay");
     }
 }

@@ -49,9 +49,11 @@ fn wait_until_job_in_foreground(session: &Session, rinit: libc::pid_t, command: 
 }
 
 /// Types a line to `cat` and waits for its echo.
-fn says(session: &mut Session, word: &str) {
-    session.line(word);
-    session.expect(word);
+fn says(session: &mut Session, text: &str) {
+    // In brackets: a word alone could be part of something else that appears.
+    let text = format!("<{text}>");
+    session.line(&text);
+    session.expect(&text);
 }
 
 fn the_command_is_in_the_foreground() {
@@ -63,7 +65,7 @@ fn the_command_is_in_the_foreground() {
     }
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
-        session.run_rinit(&format!("{probe} hold"));
+        session.run_rinit("$PROBE hold");
         let (rinit, command) = session.job();
         assert_ne!(group_of(command), group_of(rinit));
     }
@@ -79,7 +81,7 @@ fn ctrl_c_gives_130_and_ctrl_backslash_131() {
         }
         for shell in [BASH, DASH] {
             let mut session = Session::shell(shell);
-            session.run_rinit(&format!("{} hold", probe()));
+            session.run_rinit("$PROBE hold");
             session.job();
             session.press(key);
             session.prompt();
@@ -108,7 +110,7 @@ fn keys_arrive_once() {
             let temp = TempDir::new();
             let file = temp.file("log");
             let mut session = Session::shell(BASH);
-            session.run_rinit(&format!("{options}{} record {file}", probe()));
+            session.run_rinit(&format!("{options}$PROBE record {file}"));
             wait_until_ready(&file);
             let (rinit, _) = session.job();
             session.press(key);
@@ -147,7 +149,7 @@ fn ctrl_z_suspends_the_job_and_fg_resumes_it_ten_times() {
 fn bg_resumes_the_job_in_the_background_and_fg_brings_it_back() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
-        session.run_rinit(&format!("{} hold", probe()));
+        session.run_rinit("$PROBE hold");
         let (rinit, command) = session.job();
         for _ in 0..3 {
             session.press(CTRL_Z);
@@ -173,7 +175,7 @@ fn bg_resumes_the_job_in_the_background_and_fg_brings_it_back() {
 fn a_background_start_leaves_the_typing_user_alone() {
     for shell in [BASH, DASH] {
         let mut session = Session::shell(shell);
-        session.run_rinit(&format!("{} hold &", probe()));
+        session.run_rinit("$PROBE hold &");
         session.prompt();
         let (rinit, command) = session.background_job();
         for round in 0..3 {
@@ -315,7 +317,7 @@ fn hanging_up_ends_the_command() {
         assert!([0, 1, 129].contains(&session.leader.exit_code()), "cat ends by SIGHUP, end-of-file or EIO");
     }
     let mut session = Session::shell(BASH);
-    session.run_rinit(&format!("{} hold", probe()));
+    session.run_rinit("$PROBE hold");
     let (rinit, command) = session.job();
     session.hang_up();
     for pid in [command, rinit] {
@@ -338,7 +340,7 @@ fn a_new_window_size_arrives_once() {
     let temp = TempDir::new();
     let file = temp.file("log");
     let mut session = Session::shell(BASH);
-    session.run_rinit(&format!("{} record {file}", probe()));
+    session.run_rinit(&format!("$PROBE record {file}"));
     wait_until_ready(&file);
     let (rinit, _) = session.job();
     session.resize(33, 101);
@@ -354,6 +356,7 @@ fn vi_and_less_work() {
     for role in BOTH_ROLES {
         let mut session = Session::start(role, command(&editor));
         session.expect("a line to look at");
+        session.wait_until_key_is_awaited("vim");
         // It suspends itself, finds that it goes on, and draws its screen anew.
         session.press(CTRL_Z);
         session.expect("a line to look at");
@@ -371,6 +374,7 @@ fn vi_and_less_work() {
     let mut session = Session::shell(BASH);
     session.run_rinit(&editor.join(" "));
     session.expect("a line to look at");
+    session.wait_until_key_is_awaited("vim");
     let job = session.job();
     session.press(CTRL_Z);
     session.expect("Stopped");
@@ -385,6 +389,7 @@ fn vi_and_less_work() {
     session.run_rinit(&format!("less -X {text}"));
     session.expect("a line to look at");
     session.expect("(END)");
+    session.wait_until_key_is_awaited("less");
     let job = session.job();
     session.press(CTRL_Z);
     session.expect("Stopped");
@@ -416,7 +421,7 @@ fn messages_do_not_stop_it_where_background_output_stops() {
     session.expect("exiting with 0");
     session.prompt();
 
-    session.run_rinit(&format!("-vvv -w {} hold &", probe()));
+    session.run_rinit("-vvv -w $PROBE hold &");
     session.expect("running");
     let (rinit, _) = session.background_job();
     kill(rinit, libc::SIGTERM);
@@ -549,7 +554,7 @@ fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
     let strace = "strace -DDD -f -o /dev/null -e trace=setpgid -e inject=setpgid:delay_enter=500000:when=1";
     for pipe in ["", " | sed -u 's/^/out: /'"] {
         let mut session = Session::shell(BASH);
-        session.line(&format!("{strace} {} cat{pipe}", rinit().into_string().unwrap()));
+        session.line(&format!("{strace} $INIT cat{pipe}"));
         let leader = session.leader.pid;
         let binary = std::fs::canonicalize(rinit()).unwrap();
         wait_until("the child", || {
@@ -577,6 +582,7 @@ fn a_pager_in_the_same_pipeline_gets_the_keys() {
     session.expect("a line to look at");
     session.press("G");
     session.expect("the last line");
+    session.wait_until_key_is_awaited("less");
     session.press(CTRL_Z);
     session.expect("Stopped");
     session.prompt();
@@ -595,8 +601,8 @@ fn a_pager_in_the_same_pipeline_gets_the_keys() {
 fn a_namespace_made_by_hand_in_the_background_leaves_the_typing_user_alone() {
     // Inside, the shell's process group and rinit's own both have the number 0.
     let mut session = Session::shell(BASH);
-    let start = format!("unshare --pid --fork {}", rinit().into_string().unwrap());
-    session.run(&format!("{start} {} hold &", probe()));
+    let start = "unshare --pid --fork $INIT";
+    session.run(&format!("{start} $PROBE hold &"));
     wait_until("rinit and its command", || {
         let unshare = *children(session.leader.pid).first()?;
         children(*children(unshare).first()?).first().copied()

@@ -49,6 +49,13 @@ pub fn children(pid: pid_t) -> Vec<pid_t> {
     list.split_ascii_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
+/// The children of a process, their children and so on.
+pub fn descendants(pid: pid_t) -> Vec<pid_t> {
+    let children = children(pid);
+    let further: Vec<pid_t> = children.iter().copied().flat_map(descendants).collect();
+    [children, further].concat()
+}
+
 /// The zombies among the children of a process.
 pub fn count_zombies(pid: pid_t) -> usize {
     children(pid).into_iter().filter(|child| state(*child) == Some('Z')).count()
@@ -64,6 +71,29 @@ pub fn state(pid: pid_t) -> Option<char> {
 pub fn is_waiting(pid: pid_t) -> bool {
     fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|function| function.contains("sigtimedwait"))
 }
+
+/// Whether a process waits for input: in read(2) on a terminal, or in poll(2) or a call like it.
+pub fn is_waiting_for_input(pid: pid_t) -> bool {
+    // proc_pid_syscall(5): the call's number and its arguments, or "running".
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let words: Vec<&str> = call.split_ascii_whitespace().collect();
+    let [number, descriptor, ..] = words[..] else { return false };
+    let Ok(number) = number.parse() else { return false };
+    let is_terminal = || {
+        let descriptor = u32::from_str_radix(descriptor.trim_start_matches("0x"), 16).ok()?;
+        let file = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+        Some(file.starts_with("/dev/pts") || file.starts_with("/dev/tty"))
+    };
+    [libc::SYS_ppoll, libc::SYS_pselect6].contains(&number)
+        || OLD_POLLS.contains(&number)
+        || number == libc::SYS_read && is_terminal() == Some(true)
+}
+
+/// Calls like poll(2) that later architectures do not have.
+#[cfg(target_arch = "x86_64")]
+const OLD_POLLS: [libc::c_long; 2] = [libc::SYS_poll, libc::SYS_select];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_POLLS: [libc::c_long; 0] = [];
 
 /// A line of `/proc/PID/status`.
 pub fn status_line(pid: pid_t, name: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use super::{Role, Running, TIMEOUT, children, program, rinit, wait_until};
+use super::{Role, Running, TIMEOUT, children, descendants, is_waiting_for_input, probe, program, rinit, wait_until};
 
 /// The keys that make signals: termios(3).
 pub const CTRL_C: &str = "\x03";
@@ -52,12 +52,14 @@ impl Session {
         session
     }
 
-    /// Any command of [`program`]'s.
+    /// Any command of [`program`]'s. For shells, the variables INIT and PROBE hold the paths of rinit and the probe: a
+    /// shell shows what is typed to it, so a path that is typed could hold a word that a test waits for.
     pub fn start(role: Role, mut command: Command) -> Self {
         let (master, slave) = open();
         let stdio = || slave.try_clone().unwrap();
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
         command.env("TERM", "xterm").env("PS1", PROMPT).env("HISTFILE", "/dev/null").env_remove("ENV");
+        command.env("INIT", rinit()).env("PROBE", probe()).env("LESSHISTFILE", "-");
         // SAFETY: system calls only, which is what a forked child of a program with threads may do.
         unsafe { command.pre_exec(lead_session) };
         Self { leader: Running::spawn(role, &mut command), master: Some(master), screen: Screen::default(), taken: 0 }
@@ -79,10 +81,9 @@ impl Session {
         self.prompt();
     }
 
-    /// Types a command line that starts rinit, with these words after it.
+    /// Types a command line that starts rinit, with these words after it. `$PROBE` is the probe.
     pub fn run_rinit(&mut self, words: &str) {
-        let rinit = rinit().into_string().unwrap();
-        self.line(&format!("{rinit} {words}"));
+        self.line(&format!("$INIT {words}"));
     }
 
     /// Waits for the shell's prompt.
@@ -155,6 +156,15 @@ impl Session {
             let rinit = children(self.leader.pid).into_iter().rev().find(runs)?;
             Some((rinit, children(rinit).into_iter().find(|child| !runs(child))?))
         })
+    }
+
+    /// Waits until the descendant of the leader that has this name waits for a key. What a program shows comes before
+    /// that, and a stop that comes in between may have to wait for the next key: less(1) looks at it only then.
+    pub fn wait_until_key_is_awaited(&self, name: &str) {
+        wait_until(&format!("{name} to wait for a key"), || {
+            let is_it = |pid: &pid_t| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it.trim() == name);
+            descendants(self.leader.pid).into_iter().find(is_it).filter(|pid| is_waiting_for_input(*pid))
+        });
     }
 
     /// Gives the terminal another size.

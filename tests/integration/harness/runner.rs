@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::children;
+use super::descendants;
 use super::engine::repository_file;
 use super::requirements::Requirement;
 use super::scratch::{scratch_file, scratch_text};
@@ -268,10 +268,10 @@ fn time_limit() -> Duration {
 
 fn kill_tree(pid: libc::pid_t) {
     // The processes below it are looked up first: they get another parent when it ends.
-    let below = children(pid);
-    // SAFETY: numbers only. A process that has ended by itself needs no signal.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
-    below.into_iter().for_each(kill_tree);
+    for pid in [vec![pid], descendants(pid)].concat() {
+        // SAFETY: numbers only. A process that has ended by itself needs no signal.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
 }
 
 /// Whether nothing may be skipped.
