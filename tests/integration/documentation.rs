@@ -188,8 +188,8 @@ fn the_readmes_two_commands_are_what_they_say() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("warning: reaped orphan ") && stderr.contains("(sleep), which exited with 0"), "{stderr}");
     // The other is the tests themselves.
-    assert!(commands.contains(&".ci/test"), "{commands:?}");
-    let ci = fs::read_to_string(file(".ci/run"));
+    assert!(commands.contains(&"ci/test"), "{commands:?}");
+    let ci = fs::read_to_string(file("ci/run"));
     // The package has no .ci.
-    assert!(ci.is_err() || ci.unwrap().contains("\nstep .ci/test\n"));
+    assert!(ci.is_err() || ci.unwrap().contains("\nstep ci/test\n"));
 }

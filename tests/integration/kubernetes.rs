@@ -1,6 +1,6 @@
 //! The Kubernetes manifests of examples/kubernetes, played by podman as they stand.
 //!
-//! image-volume.yaml is not among them: podman can't do it before version 5. `.ci/manifests` holds all of them against
+//! image-volume.yaml is not among them: podman can't do it before version 5. `ci/manifests` holds all of them against
 //! Kubernetes' own schema.
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! Storms: orphans, signals, stops and continues by the thousand, all at once. Nothing is lost, nothing is left, the exit
 //! code is right, and memory stays what it was.
 //!
-//! `RINIT_STORM=N` makes everything N times as much: `.ci/soak`.
+//! `RINIT_STORM=N` makes everything N times as much: `ci/soak`.
 
 use std::fs::{self, File};
 use std::io::Read;
