@@ -142,9 +142,9 @@ fn each_shell_completes_an_option() {
 const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/migration.md",
-    "docs/dependencies.md",
     "examples/README.md",
     "examples/chromium/README.md",
     "src/help/long.txt",
