@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../tests/rules/mod.rs"]
+#[path = "../../tests/integration/oracle.rs"]
 mod rules;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,0 +1,106 @@
+//! The exit code is the command's: the conventions of the shell, env(1), timeout(1) and docker run.
+
+use std::process::Stdio;
+
+use crate::harness::{BOTH_ROLES, Role, Running, TempDir, command, probe, run, run_with};
+
+tests! {
+    requires [Namespaces];
+    every_exit_code_comes_through,
+    a_death_by_a_signal_gives_128_and_its_number,
+    a_command_that_cannot_be_started_is_126_or_127_and_says_why,
+    a_script_without_an_interpreter_line_runs_by_sh,
+    a_command_is_found_in_path_past_what_cannot_be_run,
+    a_remapped_code_becomes_0_and_no_other_does,
+}
+
+fn every_exit_code_comes_through() {
+    for role in BOTH_ROLES {
+        // All at once: what takes time is starting them.
+        let mut all: Vec<_> = (0..=255)
+            .map(|code| {
+                let mut command = command(&[&probe(), "exit", &code.to_string()]);
+                (code, Running::spawn(role, command.stderr(Stdio::null())))
+            })
+            .collect();
+        for (code, running) in &mut all {
+            assert_eq!(running.exit_code(), *code, "{role:?}");
+        }
+    }
+}
+
+fn a_death_by_a_signal_gives_128_and_its_number() {
+    for role in BOTH_ROLES {
+        for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV, libc::SIGABRT, libc::SIGPIPE, 34, 50, 64] {
+            let outcome = run(role, &[&probe(), "die", &signal.to_string()]);
+            assert_eq!(outcome.code, 128 + signal, "{role:?}: {}", outcome.stderr);
+        }
+    }
+}
+
+fn a_command_that_cannot_be_started_is_126_or_127_and_says_why() {
+    let temp = TempDir::new();
+    let plain = temp.write("plain", b"#!/bin/sh\n", 0o644);
+    let foreign = temp.write("foreign", b"\x7fELF\x02\x01\x01\0not for this machine\0\0", 0o755);
+    let lost = temp.write("lost", b"#!/no/such/interpreter\n", 0o755);
+    let directory = temp.path().to_str().unwrap().to_owned();
+    let below_file = format!("{plain}/x");
+    for role in BOTH_ROLES {
+        for (name, code, why) in [
+            (plain.as_str(), 126, "Permission denied"),
+            (&directory, 126, "Permission denied"),
+            (&foreign, 126, "Exec format error"),
+            ("/no/such/file", 127, "No such file or directory\n"),
+            ("no-such-command", 127, "No such file or directory\n"),
+            ("", 127, "No such file"),
+            (&below_file, 127, "Not a directory"),
+            (&lost, 127, "interpreter"),
+        ] {
+            // A directory of PATH that may not be searched gives 126: execvp(3).
+            let outcome = run_with(role, &["--", name], |command| command.env("PATH", "/usr/bin:/bin"));
+            assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains(why) && outcome.stderr.contains(name), "{}", outcome.stderr);
+            assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        }
+    }
+}
+
+fn a_script_without_an_interpreter_line_runs_by_sh() {
+    let temp = TempDir::new();
+    let script = temp.write("script", b"echo \"$0 $1\"; exit 5\n", 0o755);
+    for role in BOTH_ROLES {
+        let outcome = run(role, &[script.as_str(), "with arguments"]);
+        assert_eq!((outcome.code, outcome.stdout), (5, format!("{script} with arguments\n")));
+    }
+}
+
+fn a_command_is_found_in_path_past_what_cannot_be_run() {
+    let temp = TempDir::new();
+    let first = temp.file("first");
+    let second = temp.file("second");
+    for (directory, mode) in [(&first, 0o644), (&second, 0o755)] {
+        std::fs::create_dir(directory).unwrap();
+        temp.write(&format!("{}/tool", directory.rsplit('/').next().unwrap()), b"#!/bin/sh\nexit 3\n", mode);
+    }
+    let in_path = |path: String| run_with(Role::Subreaper, &["tool"], |command| command.env("PATH", path)).code;
+    assert_eq!(in_path(format!("{first}:{second}:/bin")), 3);
+    assert_eq!(in_path(format!("{first}:/bin")), 126, "found, but not to be run");
+    assert_eq!(in_path("/bin".into()), 127);
+}
+
+fn a_remapped_code_becomes_0_and_no_other_does() {
+    for role in BOTH_ROLES {
+        for (option, signal_or_code, expected) in [
+            ("143", ["die", "15"], 0),
+            ("143", ["exit", "143"], 0),
+            ("1,143", ["exit", "1"], 0),
+            ("143", ["exit", "7"], 7),
+        ] {
+            let [duty, number] = signal_or_code;
+            assert_eq!(run(role, &["-e", option, &probe(), duty, number]).code, expected);
+        }
+        let missing = ["-e", "127", "no-such-command"];
+        let outcome = run_with(role, &missing, |command| command.env("PATH", "/usr/bin:/bin"));
+        assert_eq!(outcome.code, 127, "rinit's own failures stay");
+    }
+}

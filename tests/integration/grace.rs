@@ -1,0 +1,275 @@
+//! `--grace`: what the main child leaves behind may finish, and the exit code is still the main child's.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use crate::harness::trace::HeldProcess;
+use crate::harness::{
+    BOTH_ROLES, Role, Running, TempDir, children, command, in_pid_namespace_of, kill, pid_of, probe, program,
+    recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
+};
+
+tests! {
+    requires [Namespaces];
+    a_straggler_finishes_what_it_does_and_nobody_waits_for_the_deadline,
+    a_time_beyond_any_clock_is_one_without_end,
+    without_it_nobody_is_asked_or_waited_for,
+    an_empty_container_is_left_at_once,
+    who_ignores_sigterm_is_killed_at_the_deadline,
+    who_is_stopped_is_woken_to_finish,
+    signals_reach_all_that_is_left_meanwhile,
+    as_subreaper_only_descendants_are_touched,
+    the_pids_of_another_namespace_are_not_taken_for_descendants,
+    orphans_without_end_do_not_put_the_deadline_off requires [Program("strace")],
+    a_grandchild_that_is_born_while_its_parent_ends_is_reached,
+    who_entered_from_outside_is_waited_for_as_well,
+    who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up,
+    the_wait_for_stragglers_is_one_call_with_a_deadline,
+}
+
+/// Longer than any test waits: what ends before that has not ended at the deadline.
+const LONG: &str = "1h";
+
+fn a_straggler_finishes_what_it_does_and_nobody_waits_for_the_deadline() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("data");
+        let script = format!("{} flush {file} 700 & until [ -s {file} ]; do :; done; exit 3", probe());
+        let outcome = run(role, &["--grace", LONG, "sh", "-c", &script]);
+        assert_eq!(outcome.code, 3, "{role:?}: {}", outcome.stderr);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+        assert_eq!(outcome.stderr, "");
+    }
+}
+
+fn a_time_beyond_any_clock_is_one_without_end() {
+    let temp = TempDir::new();
+    let file = temp.file("data");
+    let script = format!("{} flush {file} 50 & until [ -s {file} ]; do :; done; exit 3", probe());
+    let outcome = run(Role::Subreaper, &["--grace", "9223372036854775807", "sh", "-c", &script]);
+    assert_eq!((outcome.code, fs::read_to_string(&file).unwrap().as_str()), (3, "flushed\n"));
+}
+
+fn without_it_nobody_is_asked_or_waited_for() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{} record {file} & until [ -s {file} ]; do :; done; exit 3", probe());
+        assert_eq!(run(role, &["sh", "-c", &script]).code, 3);
+        assert!(recorded_signals(&file).is_empty());
+    }
+}
+
+fn an_empty_container_is_left_at_once() {
+    for role in BOTH_ROLES {
+        let outcome = run(role, &["-v", "--grace", LONG, "sh", "-c", "exit 3"]);
+        assert_eq!(outcome.code, 3);
+        assert!(!outcome.stderr.contains("left behind"), "{}", outcome.stderr);
+    }
+}
+
+fn who_ignores_sigterm_is_killed_at_the_deadline() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{} record {file} & until [ -s {file} ]; do :; done; exit 3", probe());
+        let mut running = Running::spawn_captured(role, &mut command(&["--grace", "0.3", "sh", "-c", &script]));
+        assert_eq!(running.exit_code(), 3);
+        // As it pleased: nobody else sent it anything, and SIGKILL came last.
+        let mut got = recorded_signals(&file);
+        got.sort();
+        assert_eq!(got, ["15 plain", "18 plain"], "{role:?}");
+        assert!(running.stderr().contains("killing what is left"), "{}", running.stderr());
+        if role == Role::Subreaper {
+            // As PID 1 rinit's own end is everybody's.
+            wait_until("the straggler to be gone", || pid_if_there(&file).is_none().then_some(()));
+        }
+    }
+}
+
+/// Whether a probe that records into this file lives.
+fn pid_if_there(file: &str) -> Option<()> {
+    fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        command.split(|byte| *byte == 0).any(|word| word == file.as_bytes()).then_some(())
+    })
+}
+
+fn who_is_stopped_is_woken_to_finish() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("data");
+        let script = format!("{} flush {file} 0 & until [ -s {file} ]; do :; done; kill -STOP $!; exit 3", probe());
+        assert_eq!(run(role, &["--grace", LONG, "sh", "-c", &script]).code, 3);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n", "{role:?}");
+    }
+}
+
+fn signals_reach_all_that_is_left_meanwhile() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let (first, second) = (temp.file("first"), temp.file("second"));
+        // One in the main child's group, one with a session of its own.
+        let script = format!(
+            "{0} record {first} 12 0 & {0} record-detached {second}; \
+             until [ -s {first} ] && [ -s {second} ]; do :; done; exit 3",
+            probe()
+        );
+        let mut running = Running::start(role, &["--grace", LONG, "-r", "HUP:USR1", "sh", "-c", &script], |c| c);
+        wait_until("both to be asked", || {
+            (recorded_signals(&first).len() + recorded_signals(&second).len() == 4).then_some(())
+        });
+        assert!(running.is_running());
+        running.kill(libc::SIGHUP);
+        for file in [&first, &second] {
+            wait_until(&format!("{file} to get it"), || {
+                recorded_signals(file).contains(&"10 plain".to_owned()).then_some(())
+            });
+        }
+        running.kill(libc::SIGUSR2);
+        wait_until("the second to get it", || recorded_signals(&second).contains(&"12 plain".to_owned()).then_some(()));
+        // The first has ended by that; the second is the last that rinit waits for.
+        assert!(running.is_running());
+        kill(pid_of(&second), libc::SIGKILL);
+        assert_eq!(running.exit_code(), 3, "{role:?}");
+    }
+}
+
+fn as_subreaper_only_descendants_are_touched() {
+    let temp = TempDir::new();
+    let (bystander, straggler) = (temp.file("bystander"), temp.file("straggler"));
+    let script = format!(
+        "{0} record {bystander} & \
+         {1} --grace 0.3 sh -c '{0} record {straggler} & until [ -s {straggler} ]; do :; done; exit 3'; echo $?; wait",
+        probe(),
+        rinit().to_str().unwrap()
+    );
+    let running = Running::spawn_captured(Role::Subreaper, program("/bin/sh").args(["-c", &script]));
+    wait_until("rinit's exit code", || running.stdout().contains('3').then_some(()));
+    assert!(recorded_signals(&straggler).contains(&"15 plain".to_owned()));
+    wait_until_ready(&bystander);
+    kill(pid_of(&bystander), libc::SIGUSR2);
+    wait_until_recorded(&bystander, &["12 plain"]);
+}
+
+fn the_pids_of_another_namespace_are_not_taken_for_descendants() {
+    // A namespace made without its own /proc: what that has says whose child is whose somewhere else.
+    let script =
+        format!("{} -vv --grace 0.3 sh -c 'setsid sleep 1000 & exit 3'; echo code=$?", rinit().to_str().unwrap());
+    let mut unshare = program("unshare");
+    let mut running = Running::spawn_captured(
+        Role::Subreaper,
+        unshare.args(["--pid", "--fork", "--kill-child", "sh", "-c", &script]),
+    );
+    assert_eq!(running.exit_code(), 0);
+    assert_eq!(running.stdout(), "code=3\n");
+    let stderr = running.stderr();
+    assert!(stderr.contains("it belongs to another PID namespace") && !stderr.contains("sent SIG"), "{stderr}");
+}
+
+fn orphans_without_end_do_not_put_the_deadline_off() {
+    for role in BOTH_ROLES {
+        let held =
+            HeldProcess::new(role, &["--grace", "0.3", "sh", "-c", "exit 3"], |command| command.stdin(Stdio::null()));
+        // The first child is the main one. From then on there is one more whenever rinit asks.
+        let mut traced = held.traced(&["-e", "inject=wait4:retval=77777:when=2+"]);
+        assert_eq!(traced.running.exit_code(), 3);
+    }
+}
+
+fn a_grandchild_that_is_born_while_its_parent_ends_is_reached() {
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    // On SIGTERM the parent starts one more, in a session of its own, and ends.
+    let script = format!("{} bequeath {file} & until [ -s {file} ]; do :; done; exit 3", probe());
+    let mut running = Running::start(Role::Subreaper, &["--grace", LONG, "sh", "-c", &script], |command| command);
+    wait_until("the late one to be asked", || recorded_signals(&file).contains(&"15 plain".to_owned()).then_some(()));
+    assert_eq!(status_line(pid_of(&file), "PPid").unwrap(), running.pid.to_string());
+    assert!(running.is_running());
+    kill(pid_of(&file), libc::SIGKILL);
+    assert_eq!(running.exit_code(), 3);
+}
+
+/// rinit as PID 1, whose command runs until a file is there. That is for somebody inside to write who is not a child.
+fn wait_until_written(file: &str) -> Running {
+    let script = format!("until [ -s {file} ]; do :; done; exit 3");
+    Running::start(Role::Pid1, &["--grace", LONG, "sh", "-c", &script], |command| command)
+}
+
+fn who_entered_from_outside_is_waited_for_as_well() {
+    let temp = TempDir::new();
+    let (file, log) = (temp.file("data"), temp.file("log"));
+    let mut running = wait_until_written(&file);
+    let mut recorder = in_pid_namespace_of(running.pid).args([&probe(), "record", &log, "12", "0"]).spawn().unwrap();
+    wait_until_ready(&log);
+    // It is the one that is left, once this one is done.
+    let mut flush = in_pid_namespace_of(running.pid).args([&probe(), "flush", &file, "200"]).spawn().unwrap();
+    assert!(flush.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
+    wait_until("the wait", || (state(running.pid) == Some('S')).then_some(()));
+    assert!(running.is_running());
+    // What is left is reached, and rinit waits again.
+    running.kill(libc::SIGHUP);
+    wait_until("SIGHUP to get there", || recorded_signals(&log).contains(&"1 plain".to_owned()).then_some(()));
+    // Whose parent ended in there is rinit's child, like any other.
+    assert!(in_pid_namespace_of(running.pid).args([&probe(), "orphans", "50"]).status().unwrap().success());
+    wait_until("the orphans to be reaped", || children(running.pid).is_empty().then_some(()));
+    assert!(running.is_running());
+    running.kill(libc::SIGUSR2);
+    assert!(recorder.wait().unwrap().success());
+    assert_eq!(running.exit_code(), 3);
+}
+
+fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
+    let temp = TempDir::new();
+    let (file, log) = (temp.file("data"), temp.file("log"));
+    let mut running = wait_until_written(&file);
+    let mut parent =
+        Parent(in_pid_namespace_of(running.pid).args([&probe(), "record", &log, "15", "0"]).spawn().unwrap());
+    wait_until_ready(&log);
+    let entered = children(parent.0.id() as i32)[0];
+    kill(parent.0.id() as i32, libc::SIGSTOP);
+    fs::write(&file, "go").unwrap();
+    wait_until("it to have ended", || (state(entered) == Some('Z')).then_some(()));
+    // The kernel does not let PID 1 go before all others have been reaped, so this is how far it comes: do_exit() has
+    // taken its program away.
+    wait_until("rinit to leave", || fs::read_link(format!("/proc/{}/exe", running.pid)).is_err().then_some(()));
+    parent.go_on();
+    assert!(parent.0.wait().unwrap().success());
+    assert_eq!(running.exit_code(), 3);
+}
+
+/// A process that is stopped, so that it does not wait for its child. It goes on when the test ends, however that ends.
+struct Parent(Child);
+
+impl Parent {
+    fn go_on(&self) {
+        kill(self.0.id() as i32, libc::SIGCONT);
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.go_on();
+        }
+        let _ = self.0.wait();
+    }
+}
+
+fn the_wait_for_stragglers_is_one_call_with_a_deadline() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{} record {file} & until [ -s {file} ]; do :; done; exit 3", probe());
+        let running = Running::start(role, &["--grace", LONG, "sh", "-c", &script], |command| command);
+        wait_until("the straggler to be asked", || (recorded_signals(&file).len() == 2).then_some(()));
+        wait_until("the wait", || crate::harness::is_waiting(running.pid).then_some(()));
+        let switches = || status_line(running.pid, "voluntary_ctxt_switches");
+        let before = switches();
+        // Whatever else happens on the machine meanwhile, rinit stays where it is.
+        kill(pid_of(&file), libc::SIGUSR1);
+        wait_until("something to happen", || (recorded_signals(&file).len() == 3).then_some(()));
+        assert_eq!(switches(), before);
+    }
+}

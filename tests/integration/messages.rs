@@ -1,0 +1,287 @@
+//! Messages are on stderr alone, say what an operator looks for, and never block, kill or change anything.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::Stdio;
+
+use crate::harness::{
+    BOTH_ROLES, Role, Running, TempDir, children, command, probe, program, queue, recorded_signals, rinit, run,
+    run_with, state, wait_until, wait_until_ready, wait_until_recorded,
+};
+
+tests! {
+    requires [Namespaces];
+    a_run_that_goes_well_says_nothing_unless_asked,
+    each_line_is_named_and_has_a_level,
+    the_start_and_the_end_are_told_with_v,
+    signals_and_orphans_are_told_with_vv,
+    a_filter_chooses_what_is_told,
+    w_names_each_orphan_and_how_it_ended,
+    a_reader_that_stalls_stops_neither_reaping_nor_forwarding,
+    a_message_begins_on_a_line_of_its_own_where_one_was_cut,
+    a_stderr_that_takes_nothing_costs_no_exit_code,
+    a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command,
+    a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
+    a_socket_and_a_file_take_messages_as_well,
+}
+
+fn a_run_that_goes_well_says_nothing_unless_asked() {
+    for role in BOTH_ROLES {
+        let outcome = run(role, &["sh", "-c", "(true &); exit 3"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (3, "", ""));
+    }
+}
+
+fn each_line_is_named_and_has_a_level() {
+    for role in BOTH_ROLES {
+        let outcome = run(role, &["-vvv", "-w", "sh", "-c", "(true &); (sh -c 'kill -9 $$' &); kill $PPID; wait"]);
+        assert_eq!(outcome.stdout, "");
+        let pid = outcome.stderr.split(['[', ']']).nth(1).unwrap();
+        for line in outcome.stderr.lines() {
+            let rest = line.strip_prefix(&format!("rinit[{pid}]: ")).unwrap_or_else(|| panic!("{line}"));
+            let level = rest.split_once(": ").unwrap().0;
+            assert!(["error", "warning", "info", "debug", "trace"].contains(&level), "{line}");
+        }
+        if role == Role::Pid1 {
+            assert_eq!(pid, "1");
+        }
+    }
+}
+
+fn the_start_and_the_end_are_told_with_v() {
+    for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "subreaper")] {
+        let text = run(role, &["-v", "sh", "-c", "exit 3", "a\nb"]).stderr;
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].contains("running 'sh' '-c' 'exit 3' 'a\\nb' as process "), "{text}");
+        assert!(lines[0].ends_with(&format!("rinit is {duty}")), "{text}");
+        assert!(lines[1].contains("main child ") && lines[1].ends_with("exited with 3"), "{text}");
+        assert!(lines[2].contains("exiting with 3 after 0 orphans and "), "{text}");
+        assert_eq!(lines.len(), 3, "{text}");
+    }
+}
+
+fn signals_and_orphans_are_told_with_vv() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("(sh -c 'exit 4' &); kill -USR1 $PPID; exec {} record {file} 15 0", probe());
+        let mut running =
+            Running::spawn_captured(role, &mut command(&["-vv", "-r", "USR1:WINCH", "sh", "-c", &script]));
+        wait_until_ready(&file);
+        wait_until("the orphan", || running.stderr().contains("reaped orphan").then_some(()));
+        let own = crate::harness::status_line(running.main_child(), "NSpid").unwrap();
+        let own = own.rsplit('\t').next().unwrap().to_owned();
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 0);
+        let text = running.stderr();
+        assert!(text.contains(&format!("debug: SIGUSR1 arrived from process {own}\n")), "{text}");
+        assert!(text.contains(&format!("debug: sent SIGWINCH to process group {own}\n")), "{text}");
+        // Sent from outside the PID namespace it has no pid there: pid_namespaces(7).
+        assert!(text.contains("debug: SIGTERM arrived from outside the PID namespace\n"), "{text}");
+        assert!(text.contains(", which exited with 4\n"), "{text}");
+    }
+}
+
+fn a_filter_chooses_what_is_told() {
+    for (filter, told) in [("info", true), ("rinit=info", true), ("rinit::init=info,warn", true), ("off", false)] {
+        let outcome = run_with(Role::Pid1, &["true"], |command| command.env("RINIT_LOG", filter));
+        assert_eq!(outcome.stderr.contains("running 'true'"), told, "{filter}: {}", outcome.stderr);
+    }
+}
+
+fn w_names_each_orphan_and_how_it_ended() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        for name in ["leftover", "odd\n\x1b[31m) name"] {
+            std::os::unix::fs::symlink("/bin/sh", temp.file(name)).unwrap();
+        }
+        let script = format!(
+            "cd {}; (./leftover -c 'exit 5' &); ('./odd\n\x1b[31m) name' -c 'kill -9 $$' &); exec {} record {file} 15 0",
+            temp.path().display(),
+            probe()
+        );
+        let mut running = Running::spawn_captured(role, &mut command(&["-w", "sh", "-c", &script]));
+        wait_until_ready(&file);
+        wait_until("both", || (running.stderr().lines().count() == 2).then_some(()));
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 0);
+        let text = running.stderr();
+        assert!(text.contains(" (leftover), which exited with 5\n"), "{text}");
+        // As the kernel cut it, and with nothing in it that a terminal would act on.
+        assert!(text.contains(r" (odd\n\u{1b}[31m) name), which was killed by SIGKILL"), "{text}");
+        assert_eq!(text.lines().count(), 2);
+    }
+}
+
+fn a_reader_that_stalls_stops_neither_reaping_nor_forwarding() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let (file, done) = (temp.file("log"), temp.file("done"));
+        let (mut reader, mut writer) = full_pipe();
+        let flags = || {
+            // SAFETY: F_GETFL only looks.
+            unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETFL) }
+        };
+        let before = flags();
+        let script = format!("{0} orphans 300; : > {done}; exec {0} record {file}", probe());
+        let stderr = Stdio::from(writer.try_clone().unwrap());
+        let running = Running::spawn(role, command(&["-vvv", "-w", "sh", "-c", &script]).stderr(stderr));
+        wait_until_ready(&file);
+        let main_child = running.main_child();
+        wait_until("300 orphans to be reaped", || (children(running.pid) == [main_child]).then_some(()));
+        running.kill(libc::SIGUSR1);
+        wait_until_recorded(&file, &["10 plain"]);
+        assert_eq!(flags(), before, "the flags are shared with the command");
+
+        // The reader comes back: what was lost is told, with the next thing that happens.
+        let text = drain(&mut reader);
+        assert!(!text.contains("rinit["), "nothing got through a full pipe");
+        running.kill(libc::SIGUSR2);
+        wait_until_recorded(&file, &["10 plain", "12 plain"]);
+        let mut text = String::new();
+        wait_until("the count of what was lost", || {
+            text += &drain(&mut reader);
+            text.contains("sent SIGUSR2").then_some(())
+        });
+        let line = text.lines().find(|line| line.contains("messages dropped")).unwrap_or_else(|| panic!("{text}"));
+        let count: u32 = line.split(' ').nth(2).unwrap().parse().unwrap();
+        assert!(count >= 300, "a line an orphan, and more: {line}");
+        writer.write_all(b"as ever\n").unwrap();
+    }
+}
+
+fn a_message_begins_on_a_line_of_its_own_where_one_was_cut() {
+    // A terminal takes what there is room for.
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut reader = File::from(pty.master);
+    nonblocking(&reader, true);
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    let running = Running::spawn(Role::Pid1, command(&["-vv", &probe(), "record", &file]).stderr(pty.slave));
+    wait_until_ready(&file);
+    let mut count = 0;
+    let mut pass_on = |more: usize| {
+        queue(running.pid, 40, more);
+        count += more;
+        wait_until("all to be passed on", || (recorded_signals(&file).len() == count).then_some(()));
+    };
+    pass_on(1000);
+    let mut text = String::new();
+    wait_until("what was dropped to be told", || {
+        text += &drain(&mut reader);
+        pass_on(1);
+        text.contains("messages dropped").then_some(())
+    });
+    let is_right = |line: &&str| match line.strip_prefix("rinit[") {
+        Some(rest) => !rest.contains("rinit["),
+        None => "rinit[".starts_with(line),
+    };
+    assert_eq!(text.lines().find(|line| !is_right(line)), None);
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> (File, File) {
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let (reader, mut writer) = (File::from(reader), File::from(writer));
+    nonblocking(&writer, true);
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    while writer.write(b".").is_ok() {}
+    nonblocking(&writer, false);
+    nonblocking(&reader, true);
+    (reader, writer)
+}
+
+fn nonblocking(file: &File, set: bool) {
+    // SAFETY: numbers only.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, if set { libc::O_NONBLOCK } else { 0 }) };
+    assert_eq!(result, 0);
+}
+
+/// What a pipe holds now.
+fn drain(reader: &mut File) -> String {
+    let mut all = Vec::new();
+    let _ = reader.read_to_end(&mut all);
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+fn a_stderr_that_takes_nothing_costs_no_exit_code() {
+    for role in BOTH_ROLES {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let script = "(true &); kill -USR1 $PPID; sleep 0.01; exit 3";
+        let words = ["-vvv", "-w", "-r", "USR1:0", "sh", "-c", script];
+        let mut running = Running::spawn(role, command(&words).stderr(full));
+        assert_eq!(running.exit_code(), 3);
+
+        let line = format!("exec {} -vvv -w -r USR1:0 sh -c '{script}' 2>&-", rinit().to_str().unwrap());
+        assert_eq!(Running::spawn(role, program("/bin/sh").args(["-c", &line])).exit_code(), 3);
+    }
+}
+
+fn a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command() {
+    for role in BOTH_ROLES {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop((reader, here));
+        for stderr in [writer, there.into()] {
+            let temp = TempDir::new();
+            let file = temp.file("log");
+            let words = ["-vvv", "-w", &probe(), "record", &file, "15", "3"];
+            let mut running = Running::spawn(role, command(&words).stderr(Stdio::from(stderr)));
+            wait_until_ready(&file);
+            running.kill(libc::SIGUSR1);
+            wait_until_recorded(&file, &["10 plain"]);
+            // A SIGPIPE that waits while rinit has one of its own is passed on.
+            running.kill(libc::SIGSTOP);
+            wait_until("rinit to be stopped", || (state(running.pid) == Some('T')).then_some(()));
+            for signal in [libc::SIGUSR2, libc::SIGPIPE, libc::SIGCONT] {
+                running.kill(signal);
+            }
+            wait_until_recorded(&file, &["10 plain", "12 plain", "13 plain", "18 plain"]);
+            running.kill(libc::SIGTERM);
+            assert_eq!(running.exit_code(), 3);
+            // Its own SIGPIPEs are not the command's.
+            wait_until_recorded(&file, &["10 plain", "12 plain", "13 plain", "18 plain", "15 plain"]);
+        }
+    }
+}
+
+fn a_file_that_may_not_grow_kills_neither_rinit_nor_the_command() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        // SIGXFSZ comes with the error: setrlimit(2).
+        let stderr = temp.write("stderr", &[b'.'; 1024], 0o644);
+        let line = format!(
+            "ulimit -S -f 1; exec {} -vvv -w -- sh -c 'ulimit -f unlimited; exec {} record {file} 15 3' 2>>{stderr}",
+            rinit().to_str().unwrap(),
+            probe()
+        );
+        let mut running = Running::spawn(role, program("/bin/bash").args(["-c", &line]));
+        wait_until_ready(&file);
+        running.kill(libc::SIGUSR1);
+        wait_until_recorded(&file, &["10 plain"]);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 3);
+        wait_until_recorded(&file, &["10 plain", "15 plain"]);
+    }
+}
+
+fn a_socket_and_a_file_take_messages_as_well() {
+    let temp = TempDir::new();
+    let file = temp.file("stderr");
+    let mut running = Running::spawn(Role::Pid1, command(&["-v", "true"]).stderr(File::create(&file).unwrap()));
+    assert_eq!(running.exit_code(), 0);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
+
+    let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    let there = std::os::fd::OwnedFd::from(there);
+    let mut command = command(&["-v", "true"]);
+    let mut running = Running::spawn(Role::Pid1, command.stderr(there));
+    drop(command);
+    assert_eq!(running.exit_code(), 0);
+    let mut text = String::new();
+    here.read_to_string(&mut text).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+}

@@ -1,0 +1,74 @@
+//! `--zombies` names the live parents that do not wait.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{BOTH_ROLES, Role, Running, TempDir, probe, program, rinit, run, run_to_end, wait_until};
+
+tests! {
+    requires [Namespaces];
+    a_c_program_that_never_waits_is_named_with_its_zombies requires [Program("gcc")],
+    nobody_is_named_where_all_is_well,
+    without_proc_it_says_so,
+}
+
+/// A program as people write it: it starts others and never waits.
+const NEVER_WAITS: &str = r#"
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    for (int i = 0; i < 5; i++)
+        if (fork() == 0) execl(argv[1], argv[1], NULL);
+    fclose(fopen(argv[2], "w"));
+    for (;;) pause();
+}
+"#;
+
+fn a_c_program_that_never_waits_is_named_with_its_zombies() {
+    let temp = TempDir::new();
+    let source = temp.write("driver.c", NEVER_WAITS.as_bytes(), 0o644);
+    let driver = temp.file("driver");
+    assert!(Command::new("gcc").args(["-w", "-o", &driver, &source]).status().unwrap().success());
+    for role in BOTH_ROLES {
+        let ready = temp.file(&format!("ready-{role:?}"));
+        let _running = Running::start(role, &[&driver, "/bin/true", &ready], |command| command);
+        wait_until("the zombies", || (fs::exists(&ready).unwrap() && hold_zombies(&driver) == 5).then_some(()));
+        // From within: as `docker exec` would be.
+        let mut list = Command::new("nsenter");
+        let target = pid_of_program(&driver).unwrap().to_string();
+        let output = list.args(["-t", &target, "-p", "-m"]).arg(rinit()).arg("--zombies").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let row = text.lines().find(|line| line.contains("driver")).unwrap_or_else(|| panic!("{text}"));
+        let columns: Vec<&str> = row.split_ascii_whitespace().collect();
+        assert_eq!(columns[1], "5", "{text}");
+        assert_eq!(columns[3..], ["driver", "true", "(5)"], "{text}");
+        assert!(text.ends_with("5 zombies of 1 process that does not wait for its children\n"), "{text}");
+    }
+}
+
+fn pid_of_program(path: &str) -> Option<libc::pid_t> {
+    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let is_it = fs::read_link(entry.path().join("exe")).ok()? == std::path::Path::new(path);
+        is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+    })
+}
+
+fn hold_zombies(path: &str) -> usize {
+    pid_of_program(path).map_or(0, crate::harness::count_zombies)
+}
+
+fn nobody_is_named_where_all_is_well() {
+    let script = format!("{} orphans 20; exec {} --zombies", probe(), rinit().to_str().unwrap());
+    let outcome = run(Role::Pid1, &["sh", "-c", &script]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{}", outcome.stderr);
+}
+
+fn without_proc_it_says_so() {
+    let temp = TempDir::new();
+    temp.copy(rinit(), "rinit");
+    let mut command = program("chroot");
+    let outcome = run_to_end(Role::Subreaper, command.arg(temp.path()).args(["/rinit", "--zombies"]));
+    assert_eq!(outcome.code, 125);
+    assert!(outcome.stderr.contains("cannot read /proc"), "{}", outcome.stderr);
+}
