@@ -329,7 +329,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::persona::RINIT;
     use crate::sys::arguments::tests::arguments;
 
     fn parse_words(words: &[&'static str]) -> Result<Action, Error> {
@@ -562,7 +561,7 @@ mod tests {
             ("RINIT_GRACE", "1y"),
             ("RINIT_LOG", "loud"),
             ("RINIT_LOG", "rinit=loud"),
-            ("RINIT_LOG", "debug/one/two"),
+            ("RINIT_LOG", "debug/one"),
             ("RINIT_PARENT_DEATH_SIGNAL", "NOPE"),
         ] {
             let words = ["-e", "1", "-r", "1:2", "--grace", "1", "-p", "1", "-vc", "-w", "x"];

@@ -11,7 +11,7 @@ use rinit::signal::Signal;
 use rinit::sys::arguments::Arguments;
 
 /// The variables, each by its option's name.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 11] = [
     ("single-child", "RINIT_SINGLE_CHILD"),
     ("all", "RINIT_ALL"),
     ("warn-on-reap", "RINIT_WARN_ON_REAP"),
@@ -19,6 +19,9 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("remap-exit", "RINIT_REMAP_EXIT"),
     ("parent-death-signal", "RINIT_PARENT_DEATH_SIGNAL"),
     ("grace", "RINIT_GRACE"),
+    ("kill-after", "RINIT_KILL_AFTER"),
+    ("wait-all", "RINIT_WAIT_ALL"),
+    ("kill-process-group", "RINIT_KILL_PROCESS_GROUP"),
     ("verbose", "RINIT_LOG"),
 ];
 
@@ -186,7 +189,6 @@ fn is_filter(text: &str) -> bool {
         ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(word.trim()))
     };
     let module = |word: &str| word.trim() == "rinit" || word.trim().starts_with("rinit::");
-    let parts: Vec<&str> = text.split('/').collect();
     let is_right = |directive: &str| {
         let sides: Vec<&str> = directive.splitn(2, '=').collect();
         match sides[..] {
@@ -195,5 +197,5 @@ fn is_filter(text: &str) -> bool {
             _ => false,
         }
     };
-    parts.len() <= 2 && parts.first().is_some_and(|directives| directives.split(',').all(is_right))
+    !text.contains('/') && text.split(',').all(is_right)
 }
