@@ -50,14 +50,15 @@ pub(super) const COMMAND: &str = "command";
 pub(super) const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), " - git.", env!("RINIT_COMMIT"));
 
 const FOOTER: &str = "\
-A variable stands for its option; the command line wins. A boolean is 1, true, yes, on or 0, false, no, off.
-DURATION is 10, 0.5, 10s, 2m, 1h or 1d. SIGNAL is TERM, SIGTERM, 15, RTMIN+n or RTMAX-n.
+A variable stands for its option; the command line wins. A boolean is 1, true, yes, on or
+0, false, no, off. DURATION is 10, 0.5, 10s, 2m, 1h or 1d. SIGNAL is TERM, SIGTERM, 15, RTMIN+n
+or RTMAX-n.
 
-Exit codes: the command's own; 128 + n if signal n killed it; 127 if it was not found; 126 if it cannot
-be run; 125 if rinit itself failed.
+Exit codes: the command's own; 128 + n if signal n killed it; 127 if it was not found;
+126 if it cannot be run; 125 if rinit itself failed.
 
-Called by another init's name (tini, docker-init, catatonit, podman-init, dumb-init), rinit forwards
-signals, exits and reads variables as that one does.
+Called by the name of another init (tini, docker-init, catatonit, podman-init, dumb-init),
+rinit forwards signals, exits and reads variables as that init does.
 
 Example, the last lines of a Dockerfile:
   ENTRYPOINT [\"/rinit\", \"--\"]

@@ -54,7 +54,7 @@ pub(super) fn effective_rewrite(source: &str, value: &OsStr) -> Result<Rewrite, 
     if rule.0.is_forwarded() {
         Ok(rule)
     } else {
-        Err(refused(source, value, &format!("{} is never forwarded", rule.0)))
+        Err(refused(source, value, &format!("{} cannot be received or is never forwarded", rule.0)))
     }
 }
 

@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Pid, getpgrp, getsid, tcgetpgrp, tcsetpgrp};
 
 use crate::signal::{self, Signal, SignalSet};
+use crate::sys::process::own_pid;
 use crate::sys::{self, descriptor};
 
 /// The controlling terminal of rinit's session.
@@ -49,12 +50,12 @@ pub(super) enum StopAction {
 }
 
 impl Terminal {
-    /// The controlling terminal. `None` if rinit's session has none.
-    pub(super) fn controlling(pid: pid_t) -> Option<Self> {
+    /// The controlling terminal. `None` if rinit's session has none. `mask` is what the command will have blocked.
+    pub(super) fn controlling(pid: pid_t, mask: SignalSet) -> Option<Self> {
         let descriptor = open()?;
         let lacks_job_control = pid == 1 || getsid(None) == Ok(Pid::from_raw(pid));
         let stdin_is_terminal = foreground(descriptor::standard(STDIN_FILENO)).is_ok();
-        let is_entitled = Cell::new(stdin_is_terminal && !stdout_is_pipe());
+        let is_entitled = Cell::new(stdin_is_terminal && (!stdout_is_pipe() || !can_ask(mask)));
         Some(Self { descriptor, own_group: getpgrp().as_raw(), lacks_job_control, is_entitled })
     }
 
@@ -109,7 +110,7 @@ impl Terminal {
     /// Decides what a stop of the main child means, and does what it means for rinit. `forwarded` tells who sent the stop that rinit has
     /// forwarded before. Returns only when rinit runs again, if it stopped.
     pub(super) fn stopped(&self, by: Signal, group: pid_t, forwarded: Option<StopSender>) -> StopAction {
-        let asks_for_terminal = matches!(by, Signal::TTIN | Signal::TTOU);
+        let asks_for_terminal = matches!(by, Signal::TTIN | Signal::TTOU) && forwarded != Some(StopSender::Process);
         if asks_for_terminal && self.grant(group) {
             return StopAction::Continue;
         }
@@ -126,7 +127,9 @@ impl Terminal {
         }
         self.take_back(group);
         debug!("the command was stopped by {by}: rinit stops, too");
-        if stop_own_group() {
+        // The terminal has sent its SIGTSTP to each member of rinit's group, if that was the foreground. Another one would be theirs.
+        let stops_alone = forwarded == Some(StopSender::Terminal);
+        if stop(if stops_alone { own_pid() } else { 0 }) {
             return StopAction::Stay;
         }
         // Nobody above does job control: rinit's group is an orphaned one itself, and did not stop.
@@ -138,7 +141,8 @@ impl Terminal {
     /// that lives.
     fn grant(&self, group: pid_t) -> bool {
         match foreground(self.descriptor.as_fd()) {
-            Ok(foreground) if foreground == group => true,
+            // It has been given meanwhile. Under a shell somebody sent the stop by hand.
+            Ok(foreground) if foreground == group => self.lacks_job_control,
             Ok(foreground) if self.is_ours() || has_ended(foreground) => {
                 self.is_entitled.set(true);
                 self.give_to(group)
@@ -211,23 +215,29 @@ fn has_ended(group: pid_t) -> bool {
     group > 1 && !signal::has_receiver(-group)
 }
 
+/// Whether the command can ask for the terminal: SIGTTIN then stops it. It fails to read instead if it ignores or blocks SIGTTIN, as bash
+/// has it for `$(rinit COMMAND)`: tty_ioctl(4).
+fn can_ask(mask: SignalSet) -> bool {
+    !mask.contains(Signal::TTIN) && Signal::TTIN.is_ignored() != Ok(true)
+}
+
 /// Whether standard output goes to another process: pipe(7), or the socket pair that some shells use for it.
 fn stdout_is_pipe() -> bool {
     let kind = fstat(descriptor::standard(STDOUT_FILENO)).map_or(0, |status| status.st_mode & libc::S_IFMT);
     kind == libc::S_IFIFO || kind == libc::S_IFSOCK
 }
 
-/// Stops rinit's process group, rinit included, until it is continued. Returns whether it was. The SIGCONT stays blocked and pending: it is
-/// the next signal that rinit takes.
-fn stop_own_group() -> bool {
+/// Stops rinit's process group (0) or rinit alone (its pid) until it is continued. Returns whether it was. The SIGCONT stays blocked and
+/// pending: it is the next signal that rinit takes.
+fn stop(target: pid_t) -> bool {
     // Somebody may have seen the command stopped before rinit, and continued it. That SIGCONT would be lost: a stop signal discards it,
     // POSIX, "Signal Generation and Delivery". One that comes between this look and the stop still is, as for any process that stops
     // itself. A shell sends none before rinit has stopped.
     if signal::pending().contains(Signal::CONT) {
         return true;
     }
-    if let Err(errno) = Signal::TSTP.send(0) {
-        debug!("cannot stop the own process group: {}", errno.desc());
+    if let Err(errno) = Signal::TSTP.send(target) {
+        debug!("cannot stop rinit's process group: {}", errno.desc());
     }
     // rinit's own SIGTSTP is pending. Unblocked, it stops rinit before this call returns: signal(7).
     let result = signal::set_mask(SignalSet::ALL.without(Signal::TSTP)).and_then(|_| signal::set_mask(SignalSet::ALL));

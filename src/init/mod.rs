@@ -43,7 +43,7 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     let Prepared { ignores_sigchld, dies_with_parent, role } = prepare(config, pid)?;
     // Read the clock only if the closing line is logged: it faults in the vDSO's page tables.
     let started = log_enabled!(Level::Info).then(Instant::now);
-    let terminal = if config.starts_session() { None } else { Terminal::controlling(pid) };
+    let terminal = if config.starts_session() { None } else { Terminal::controlling(pid, mask) };
     let inherited = Inherited { pid, mask, ignores_sigchld, dies_with_parent };
     let main_child = match spawn::start(config, command, inherited, terminal.as_ref()) {
         Ok(main_child) => main_child,

@@ -186,6 +186,14 @@ impl Signal {
         unsafe { sys::signal::set_action(self.number(), action) }
     }
 
+    /// Whether it is ignored: sigaction(2).
+    ///
+    /// # Errors
+    /// EPERM or ENOSYS if a sandbox refuses it.
+    pub(crate) fn is_ignored(self) -> Result<bool, Errno> {
+        sys::signal::action(self.number()).map(|action| action == libc::SIG_IGN)
+    }
+
     /// Sets it to its default action, or to ignored. Returns whether it was ignored: the two that survive an exec, signal(7).
     ///
     /// # Errors

@@ -101,6 +101,15 @@ pub(crate) fn status_of(info: &siginfo_t) -> c_int {
     unsafe { info.si_status() }
 }
 
+/// What a signal does: SIG_DFL, SIG_IGN or the address of a handler: sigaction(2).
+///
+/// # Errors
+/// EPERM or ENOSYS if a sandbox refuses it.
+pub(crate) fn action(number: c_int) -> Result<sighandler_t, Errno> {
+    // SAFETY: nothing is set.
+    unsafe { sigaction(number, std::ptr::null()) }
+}
+
 /// Sets what a signal does: SIG_DFL, SIG_IGN or the address of a handler. Returns what it did before: sigaction(2).
 ///
 /// # Errors
@@ -110,12 +119,23 @@ pub(crate) fn status_of(info: &siginfo_t) -> c_int {
 /// A handler only does what signal-safety(7) allows.
 pub(crate) unsafe fn set_action(number: c_int, action: sighandler_t) -> Result<sighandler_t, Errno> {
     let mut new = MaybeUninit::<libc::sigaction>::zeroed();
-    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: an all-zero sigaction is a valid one: no flags, an empty mask. The caller vouches for the handler.
     unsafe {
         (*new.as_mut_ptr()).sa_sigaction = action;
         (*new.as_mut_ptr()).sa_flags = libc::SA_RESTART;
-        check(c_long::from(libc::sigaction(number, new.as_ptr(), before.as_mut_ptr())))?;
+        sigaction(number, new.as_ptr())
+    }
+}
+
+/// Returns what the signal did before.
+///
+/// # Safety
+/// `new` is null or a valid sigaction, whose handler only does what signal-safety(7) allows.
+unsafe fn sigaction(number: c_int, new: *const libc::sigaction) -> Result<sighandler_t, Errno> {
+    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the caller's promise. All-zero bytes are a valid sigaction.
+    unsafe {
+        check(c_long::from(libc::sigaction(number, new, before.as_mut_ptr())))?;
         Ok(before.assume_init().sa_sigaction)
     }
 }

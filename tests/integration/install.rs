@@ -159,7 +159,11 @@ fn an_error_names_the_path_and_the_reason() {
     fs::create_dir_all(temp.file("bin/rinit")).unwrap();
     let outcome = run(Role::Pid1, &["--install", &temp.file("bin")]);
     assert_eq!(outcome.code, 125);
-    assert!(outcome.stderr.ends_with("bin/rinit': Is a directory\n"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.ends_with("bin/rinit': it is a directory; give a new name, a regular file or a directory\n"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(fs::read_dir(temp.file("bin")).unwrap().count(), 1);
     assert!(!fs::exists(temp.file("missing")).unwrap());
     let outcome = run(Role::Pid1, &["--install", ""]);

@@ -50,7 +50,7 @@ fn each_line_is_named_and_has_a_level() {
 }
 
 fn the_start_and_the_end_are_told_with_v() {
-    for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "subreaper")] {
+    for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "a subreaper")] {
         let text = run(role, &["-v", "sh", "-c", "exit 3", "a\nb"]).stderr;
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains("running 'sh' '-c' 'exit 3' 'a\\nb' as process "), "{text}");
