@@ -254,7 +254,7 @@ impl State {
 // A section of its own, which linkers put behind `.bss`: among the others it would part what rinit and the C library
 // write, and make them dirty a page more.
 std::arch::global_asm!(
-    ".pushsection .reserve, \"aw\", @nobits",
+    ".pushsection .reserve, \"aw\", %nobits",
     ".balign 16",
     "rinit_heap_reserve: .zero {size}",
     ".popsection",
