@@ -53,7 +53,7 @@ pub fn perform(duty: &str, words: &[&'static CStr]) -> c_int {
             if fork() == 0 {
                 save(text(0), Duration::from_millis(number(1) as u64))
             }
-            until_exists(text(0));
+            wait_for_file(text(0));
             return number(2);
         }
         // leave-deaf FILE CODE: leaves a process behind that only SIGKILL ends
@@ -61,7 +61,7 @@ pub fn perform(duty: &str, words: &[&'static CStr]) -> c_int {
             if fork() == 0 {
                 record(text(0), None)
             }
-            until_exists(text(0));
+            wait_for_file(text(0));
             return number(1);
         }
         // daemonise FILE MILLISECONDS CODE: the process that is left writes FILE after that time
@@ -270,7 +270,7 @@ fn write(file: &str, text: &str) {
     fs::write(&new, text).and_then(|()| fs::rename(&new, file)).expect("room for a file");
 }
 
-fn until_exists(file: &str) {
+fn wait_for_file(file: &str) {
     let end = Instant::now() + LIFETIME;
     while !fs::exists(file).unwrap_or(false) && Instant::now() < end {
         thread::sleep(Duration::from_millis(1));
@@ -338,5 +338,5 @@ fn abandon(file: &str, command: &[&CStr]) {
     if fork() == 0 {
         execute(command)
     }
-    until_exists(file);
+    wait_for_file(file);
 }

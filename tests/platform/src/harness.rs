@@ -53,10 +53,10 @@ pub enum Verdict {
 }
 
 /// A check's code.
-pub type Run = fn(&Site) -> Result<(), String>;
+pub type Run = fn(&Context) -> Result<(), String>;
 
 /// What is checked, and by what.
-pub struct Plan {
+pub struct Suite {
     rinit: Vec<String>,
     own: Vec<String>,
     binary: PathBuf,
@@ -64,7 +64,7 @@ pub struct Plan {
     namespace: File,
 }
 
-impl Plan {
+impl Suite {
     /// `runner` comes before rinit and before each command.
     pub fn new(own: &str, rinit: &str, runner: &[&str], limit: Duration) -> Self {
         let with_runner = |program: &str| {
@@ -81,15 +81,15 @@ impl Plan {
     }
 
     /// Runs a check; answers what came of it and the seconds that it took.
-    pub fn judge(&self, role: Role, run: Run) -> (Verdict, f64) {
+    pub fn run(&self, role: Role, run: Run) -> (Verdict, f64) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("platform-checks-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         fs::create_dir(&folder).expect("room for a directory");
         let start = Instant::now();
         let verdict = self.in_own_namespace(|| {
-            let site = Site { plan: self, role, folder: folder.clone() };
-            match run(&site) {
+            let context = Context { suite: self, role, folder: folder.clone() };
+            match run(&context) {
                 Ok(()) => String::new(),
                 Err(why) => why,
             }
@@ -188,14 +188,14 @@ fn mount_own_proc() -> io::Result<()> {
 }
 
 /// Where a check runs.
-pub struct Site<'a> {
-    plan: &'a Plan,
+pub struct Context<'a> {
+    suite: &'a Suite,
     /// What rinit is there.
     pub role: Role,
     folder: PathBuf,
 }
 
-impl Site<'_> {
+impl Context<'_> {
     /// The name of a file of this check.
     pub fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
@@ -203,22 +203,22 @@ impl Site<'_> {
 
     /// The file that has the binary under test.
     pub fn binary(&self) -> &PathBuf {
-        &self.plan.binary
+        &self.suite.binary
     }
 
     /// The words that start one of this program's own duties.
     pub fn duty(&self, words: &[&str]) -> Vec<String> {
-        [&self.plan.own[..], &["do".to_owned()], &owned(words)].concat()
+        [&self.suite.own[..], &["do".to_owned()], &owned(words)].concat()
     }
 
     /// The words that start rinit with options and a command.
     pub fn rinit(&self, options: &[&str], command: &[String]) -> Vec<String> {
-        [&self.plan.rinit[..], &owned(options), command].concat()
+        [&self.suite.rinit[..], &owned(options), command].concat()
     }
 
     /// The words that start a copy of rinit.
     pub fn copy_of_rinit(&self, copy: &str, options: &[&str]) -> Vec<String> {
-        let runner = &self.plan.rinit[..self.plan.rinit.len() - 1];
+        let runner = &self.suite.rinit[..self.suite.rinit.len() - 1];
         [runner, &[copy.to_owned()], &owned(options)].concat()
     }
 
@@ -247,7 +247,7 @@ impl Site<'_> {
         unsafe { command.pre_exec(prepare) };
         configure(&mut command);
         let child = match self.role {
-            Role::Pid1 => self.plan.with_new_pid_namespace(|| command.spawn()),
+            Role::Pid1 => self.suite.with_new_pid_namespace(|| command.spawn()),
             Role::Subreaper | Role::Tool => command.spawn(),
         };
         let child = child.map_err(|error| format!("cannot start {}: {error}", words[0]))?;
@@ -282,7 +282,7 @@ impl Running {
 
     /// Its exit code, as soon as it has ended.
     pub fn exit_code(&mut self) -> Result<i32, String> {
-        let status = until("the program to end", || self.child.try_wait().ok().flatten())
+        let status = wait_until("the program to end", || self.child.try_wait().ok().flatten())
             .map_err(|why| format!("{why}; stderr: {}", self.stderr()))?;
         status.code().ok_or_else(|| format!("killed by signal {:?}; stderr: {}", status.signal(), self.stderr()))
     }
@@ -307,12 +307,12 @@ impl Running {
 
     /// Its oldest child, as soon as there is one.
     pub fn main_child(&self) -> Result<pid_t, String> {
-        until("the main child", || children(self.pid).first().copied())
+        wait_until("the main child", || children(self.pid).first().copied())
     }
 
     /// Waits until no signal can be lost any more: it blocks them, waits for them, or has ended.
-    pub fn until_it_takes_signals(&mut self) -> Result<(), String> {
-        until("rinit to block signals", || {
+    pub fn wait_until_it_takes_signals(&mut self) -> Result<(), String> {
+        wait_until("rinit to block signals", || {
             let blocked = status_line(self.pid, "SigBlk").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
             let blocks = blocked.is_some_and(|mask| mask >> (libc::SIGTERM - 1) & 1 == 1);
             // The kernel shows none as blocked while a process waits for them: sigtimedwait(2).
@@ -335,7 +335,7 @@ pub fn read(file: &str) -> String {
 }
 
 /// Waits for a condition. The short sleep only keeps the wait from burning a processor.
-pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Result<T, String> {
+pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Result<T, String> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Some(found) = condition() {
@@ -347,13 +347,13 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> Result<
 }
 
 /// Waits until a file is there.
-pub fn until_exists(file: &str) -> Result<(), String> {
-    until(&format!("{file} to be written"), || fs::exists(file).unwrap_or(false).then_some(()))
+pub fn wait_for_file(file: &str) -> Result<(), String> {
+    wait_until(&format!("{file} to be written"), || fs::exists(file).unwrap_or(false).then_some(()))
 }
 
 /// Waits until a recorder takes signals.
-pub fn until_ready(file: &str) -> Result<(), String> {
-    until(&format!("{file} to be ready"), || read(file).starts_with("ready\n").then_some(()))
+pub fn wait_until_ready(file: &str) -> Result<(), String> {
+    wait_until(&format!("{file} to be ready"), || read(file).starts_with("ready\n").then_some(()))
 }
 
 /// What a recorder has written after its first line.
@@ -362,8 +362,8 @@ pub fn recorded(file: &str) -> Vec<String> {
 }
 
 /// Waits until a recorder has got just these.
-pub fn until_recorded(file: &str, expected: &[String]) -> Result<(), String> {
-    until("signals", || (recorded(file) == expected).then_some(()))
+pub fn wait_until_recorded(file: &str, expected: &[String]) -> Result<(), String> {
+    wait_until("signals", || (recorded(file) == expected).then_some(()))
         .map_err(|_| format!("expected {expected:?}, got {:?}", recorded(file)))
 }
 

@@ -19,7 +19,7 @@ use std::process::exit;
 use std::time::Duration;
 
 use checks::CHECKS;
-use harness::{Plan, Role, Verdict};
+use harness::{Role, Suite, Verdict};
 
 const USAGE: &str = "usage: platform-checks list
        platform-checks run --rinit PATH [--runner WORD]... [--skip ROLE/CHECK]... [--limit SECONDS] [ROLE/CHECK...]";
@@ -82,13 +82,13 @@ fn run(own: &str, options: &[&'static str]) -> ! {
     if let Some(unknown) = skipped.iter().chain(&only).find(|name| !all().any(|(known, ..)| known == **name)) {
         usage(&format!("there is no check {unknown}\n"));
     }
-    let plan = Plan::new(own, rinit, &runner, limit);
+    let suite = Suite::new(own, rinit, &runner, limit);
     let mut counts = [0; 3];
     for (name, role, check) in all().filter(|(name, ..)| only.is_empty() || only.contains(&&**name)) {
         let (verdict, seconds) = if skipped.contains(&&*name) {
             (Verdict::Skipped("as asked".into()), 0.0)
         } else {
-            plan.judge(role, check.run)
+            suite.run(role, check.run)
         };
         let (kind, word, message) = match verdict {
             Verdict::Good => (0, "ok", String::new()),

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use crate::harness::until;
+use crate::harness::wait_until;
 
 /// Ctrl-C.
 pub const CTRL_C: &str = "\x03";
@@ -63,7 +63,7 @@ impl Terminal {
 
     /// Waits until a text appears, and forgets what came up to its end.
     pub fn expect(&mut self, text: &str) -> Result<(), String> {
-        let result = until(&format!("{text:?} on the terminal"), || {
+        let result = wait_until(&format!("{text:?} on the terminal"), || {
             self.look();
             let end = self.seen.find(text)? + text.len();
             self.seen.drain(..end);
