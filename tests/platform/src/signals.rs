@@ -82,7 +82,7 @@ pub fn next(patience: Duration) -> Option<libc::siginfo_t> {
     let end = Instant::now() + patience;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let time = libc::timespec { tv_sec: left.as_secs() as libc::time_t, tv_nsec: left.subsec_nanos() as c_long };
+        let time = libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as c_long };
         // SAFETY: plain structures of the C library's own, which the calls fill.
         let (number, arrived) = unsafe {
             let (mut all, mut arrived) = (MaybeUninit::zeroed().assume_init(), MaybeUninit::zeroed().assume_init());
