@@ -10,7 +10,12 @@ if (cluster.isPrimary) {
     cluster.fork();
     process.on('SIGTERM', () => {
         console.log('draining');
-        cluster.disconnect(() => process.exit(0));
+        cluster.disconnect();
+    });
+    cluster.on('exit', () => {
+        if (Object.keys(cluster.workers).length === 0) {
+            process.exit(0);
+        }
     });
 } else {
     http.createServer((request, response) => {
