@@ -271,6 +271,7 @@ fn each_option_is_accepted_or_refused_as_by_the_original() {
             &["-r", "", "WRITE"],
             &["-r", "0xf:3", "WRITE"],
             &["-r", "NONE:3", "WRITE"],
+            &["-r", "+15:+3", "WRITE"],
             &["-r", "15:3x", "WRITE"],
             &["-r", "15:3:4", "WRITE"],
             &["-r", "TERM:QUIT", "WRITE"],

@@ -4,11 +4,11 @@
 
 pub mod command_line;
 pub mod surroundings;
+pub mod terminal;
 pub mod who_receives;
 
 use std::fmt::Debug;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::harness::{TempDir, program, rinit};
@@ -40,15 +40,13 @@ fn original_and_rinit(temp: &TempDir, name: &str) -> [String; 2] {
 }
 
 /// One of the two, to be started with variables, as in `NAME=value OTHER=`, and options.
-///
-/// It is in a process group of its own: an init that stops its group does not stop the tests.
 fn init(path: &str, variables: &str, options: &str) -> Command {
     let mut command = program(path);
     for name in ["TINI_SUBREAPER", "TINI_VERBOSITY", "TINI_KILL_PROCESS_GROUP", "DUMB_INIT_DEBUG", "DUMB_INIT_SETSID"] {
         command.env_remove(name);
     }
     command.envs(variables.split_ascii_whitespace().map(|variable| variable.split_once('=').unwrap()));
-    command.args(options.split_ascii_whitespace()).process_group(0);
+    command.args(options.split_ascii_whitespace());
     command
 }
 
