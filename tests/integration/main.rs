@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     harness::runner::main(&[
         harness::runner::TESTS,
         by_name::command_line::TESTS,
+        by_name::runtimes::TESTS,
         by_name::surroundings::TESTS,
         by_name::terminal::TESTS,
         by_name::who_receives::TESTS,

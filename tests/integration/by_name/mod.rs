@@ -3,6 +3,7 @@
 //! the reason.
 
 pub mod command_line;
+pub mod runtimes;
 pub mod surroundings;
 pub mod terminal;
 pub mod who_receives;

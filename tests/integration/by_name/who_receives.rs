@@ -151,7 +151,8 @@ fn send(pid: pid_t, signal: c_int) {
     unsafe { libc::kill(pid, signal) };
 }
 
-fn has_none_pending(pid: pid_t) -> bool {
+/// Whether a process has taken every signal that it was sent, or has ended.
+pub fn has_none_pending(pid: pid_t) -> bool {
     ["SigPnd", "ShdPnd"]
         .iter()
         .all(|name| status_line(pid, name).is_none_or(|mask| mask.bytes().all(|byte| byte == b'0')))
