@@ -11,7 +11,7 @@ use super::who_receives::has_none_pending;
 use super::{Faults, ORIGINALS};
 use crate::harness::engine::{Container, Daemon, Engine, repository_file};
 use crate::harness::podman::Podman;
-use crate::harness::{TempDir, children, probe, recorded_signals, rinit, state, wait_until, wait_until_ready};
+use crate::harness::{TempDir, children, probe, recorded_signals, rinit, state, wait_until};
 
 tests! {
     requires [];
