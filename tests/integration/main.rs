@@ -11,6 +11,7 @@ use std::process::ExitCode;
 mod harness;
 mod oracle;
 
+mod by_name;
 mod docker;
 mod documentation;
 mod exit_status;
@@ -38,6 +39,11 @@ mod zombies;
 fn main() -> ExitCode {
     harness::runner::main(&[
         harness::runner::TESTS,
+        by_name::command_line::TESTS,
+        by_name::runtimes::TESTS,
+        by_name::surroundings::TESTS,
+        by_name::terminal::TESTS,
+        by_name::who_receives::TESTS,
         docker::TESTS,
         documentation::TESTS,
         exit_status::TESTS,
