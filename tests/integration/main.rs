@@ -28,6 +28,7 @@ mod races;
 mod reaping;
 mod refusals;
 mod restricted_environments;
+mod scope;
 mod security;
 mod signals;
 mod stress;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         reaping::TESTS,
         refusals::TESTS,
         restricted_environments::TESTS,
+        scope::TESTS,
         security::TESTS,
         signals::TESTS,
         stress::TESTS,

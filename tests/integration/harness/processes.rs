@@ -28,6 +28,33 @@ pub fn queue_one(pid: pid_t, signal: c_int, value: usize) {
     assert_eq!(unsafe { libc::sigqueue(pid, signal, value) }, 0, "cannot queue {signal} to {pid}");
 }
 
+/// Queues a signal once, with a value and the code that tells where it comes from: rt_sigqueueinfo(2).
+pub fn queue_info(pid: pid_t, signal: c_int, code: c_int, value: usize) {
+    // SAFETY: an all-zero siginfo_t is a valid one; `Queued` is the start of one that was queued with a value.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        info.si_signo = signal;
+        info.si_code = code;
+        let sent = (&raw mut info).cast::<Queued>();
+        (*sent).pid = libc::getpid();
+        (*sent).value = value;
+        let result = libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, &raw const info);
+        assert_eq!(result, 0, "cannot queue {signal} to {pid}: {}", std::io::Error::last_os_error());
+    }
+}
+
+/// The start of a siginfo_t whose signal was queued with a value: sigaction(2).
+#[repr(C)]
+struct Queued {
+    numbers: [c_int; 3],
+    /// Where a word has eight bytes, what follows is at a multiple of that.
+    #[cfg(target_pointer_width = "64")]
+    gap: c_int,
+    pid: pid_t,
+    user: libc::uid_t,
+    value: usize,
+}
+
 /// For a program that enters the PID namespace of this process from outside, as `docker exec` and the containers of a pod
 /// do: its parent, nsenter(1), stays out there.
 pub fn in_pid_namespace_of(pid: pid_t) -> Command {
