@@ -19,6 +19,7 @@ mod grace;
 mod help;
 mod input;
 mod install;
+mod kill_after;
 mod kubernetes;
 mod messages;
 mod migration;
@@ -34,6 +35,7 @@ mod signals;
 mod stress;
 mod terminal;
 mod transparency;
+mod wait_all;
 mod zombies;
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         help::TESTS,
         input::TESTS,
         install::TESTS,
+        kill_after::TESTS,
         kubernetes::TESTS,
         messages::TESTS,
         migration::TESTS,
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         stress::TESTS,
         terminal::TESTS,
         transparency::TESTS,
+        wait_all::TESTS,
         zombies::TESTS,
     ])
 }

@@ -9,8 +9,8 @@ use libc::pid_t;
 use crate::harness::engine::Engine;
 use crate::harness::trace::HeldProcess;
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, children, command, in_pid_namespace_of, is_waiting, kill, pid_of, probe, queue, queue_info,
-    recorded_signals, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, in_pid_namespace_of, is_waiting, kill,
+    pid_of, probe, queue, queue_info, recorded_signals, status_line, wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -47,16 +47,11 @@ fn with(options: &[&str], command: &[&str]) -> Vec<String> {
     options.iter().chain(command).map(|word| (*word).to_owned()).collect()
 }
 
-/// How often a recorder got this.
-fn count(file: &str, line: &str) -> usize {
-    recorded_signals(file).iter().filter(|got| *got == line).count()
-}
-
 /// Sends rinit a signal that comes last, and waits until this recorder has it.
 fn wait_until_marked(running: &Running, file: &str) {
-    let before = count(file, "30 plain");
+    let before = count_recorded(file, "30 plain");
     running.kill(MARKER);
-    wait_until("the marker to arrive", || (count(file, "30 plain") > before).then_some(()));
+    wait_until("the marker to arrive", || (count_recorded(file, "30 plain") > before).then_some(()));
 }
 
 fn wait_until_waiting(running: &Running) {
@@ -126,7 +121,8 @@ fn a_grace_period_awaits_a_leaderless_process_that_joined_from_outside() {
     let file = temp.file("data");
     let script = format!("until [ -s {file} ]; do :; done; exit 3");
     let mut running = Running::start(Role::Pid1, &["--grace", LONG, "sh", "-c", &script], |command| command);
-    let mut flush = in_pid_namespace_of(running.pid).args([&probe(), "leaderless", "flush", &file, "200"]).spawn().unwrap();
+    let mut flush =
+        in_pid_namespace_of(running.pid).args([&probe(), "leaderless", "flush", &file, "200"]).spawn().unwrap();
     assert!(flush.wait().unwrap().success());
     assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n");
     assert_eq!(running.exit_code(), 3);
@@ -144,7 +140,7 @@ fn a_worker_that_a_handler_starts_is_not_hit_by_the_same_signal() {
             running.kill(libc::SIGUSR1);
             wait_until("the round to end", || (recorded_signals(&file).len() == round).then_some(()));
         }
-        assert_eq!((count(&file, "hit"), count(&file, "kept")), (0, ROUNDS), "{role:?}");
+        assert_eq!((count_recorded(&file, "hit"), count_recorded(&file, "kept")), (0, ROUNDS), "{role:?}");
         running.kill(libc::SIGTERM);
         assert_eq!(running.exit_code(), 0);
     }
@@ -175,7 +171,7 @@ fn a_helper_that_somebody_starts_to_clean_up_is_left_alone() {
         );
         let mut running = Running::start(role, &["--grace", LONG, "sh", "-c", &script], |command| command);
         // Both have been asked, and the second one runs its helper.
-        wait_until("the first to be asked", || (count(&first, "15 plain") == 1).then_some(()));
+        wait_until("the first to be asked", || (count_recorded(&first, "15 plain") == 1).then_some(()));
         wait_until_ready(&helper);
         let first_pid = pid_of(&first);
         kill(first_pid, libc::SIGUSR2);
@@ -213,7 +209,12 @@ fn nobody_is_sent_sigterm_twice() {
             wait_until_main_child_ended(&running, main_child);
             for file in [&worker, &daemon] {
                 wait_until_marked(&running, file);
-                assert_eq!(count(file, "15 plain"), 1, "{role:?} {options:?} {file}: {:?}", recorded_signals(file));
+                assert_eq!(
+                    count_recorded(file, "15 plain"),
+                    1,
+                    "{role:?} {options:?} {file}: {:?}",
+                    recorded_signals(file)
+                );
             }
             kill(pid_of(&daemon), libc::SIGKILL);
             kill(pid_of(&worker), libc::SIGUSR2);
@@ -227,21 +228,19 @@ fn somebody_born_after_a_forwarded_sigterm_is_asked() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
         let late = temp.file("late");
-        let script = format!("trap '{0} record-detached {late}; exit 3' TERM; : > {1}; while :; do {0} wait 20; done", probe(), temp.file("ready"));
+        let script = format!(
+            "trap '{0} record-detached {late}; until [ -s {late} ]; do :; done; exit 3' TERM; : > {1}; while :; do {0} wait 20; done",
+            probe(),
+            temp.file("ready")
+        );
         let mut running = Running::start(role, &["--grace", LONG, "sh", "-c", &script], |command| command);
         wait_until("the shell", || fs::exists(temp.file("ready")).unwrap().then_some(()));
         running.kill(libc::SIGTERM);
-        wait_until("the late one to be asked", || (count(&late, "15 plain") == 1).then_some(()));
+        wait_until("the late one to be asked", || (count_recorded(&late, "15 plain") == 1).then_some(()));
         assert!(running.is_running());
         kill(pid_of(&late), libc::SIGKILL);
         assert_eq!(running.exit_code(), 3, "{role:?}");
     }
-}
-
-/// The calls that rinit has made so far, and how many orphans there have been.
-fn calls_and_orphans(traced: &crate::harness::trace::TracedProcess, file: &str) -> (usize, usize) {
-    let orphans = wait_until("the storm", || fs::read_to_string(file).ok()?.parse().ok());
-    (traced.calls().len(), orphans)
 }
 
 fn an_orphan_in_the_grace_period_costs_the_same_however_many_others_live() {
@@ -256,17 +255,18 @@ fn an_orphan_in_the_grace_period_costs_the_same_however_many_others_live() {
         );
         let held = HeldProcess::new(role, &["--grace", LONG, "sh", "-c", &script], |command| command);
         let traced = held.traced(&[]);
-        wait_until("the grace period", || {
-            (fs::exists(&storm).unwrap() && traced.calls().iter().any(|call| call == "kill")).then_some(())
+        let orphans = || fs::read_to_string(&storm).ok().and_then(|text| text.parse::<usize>().ok());
+        wait_until("all to be asked", || {
+            (orphans().is_some() && traced.calls().iter().any(|call| call == "kill")).then_some(())
         });
-        let (calls_before, orphans_before) = calls_and_orphans(&traced, &storm);
-        let orphans = wait_until("500 more orphans", || {
-            let (_, orphans) = calls_and_orphans(&traced, &storm);
-            (orphans >= orphans_before + 500).then(|| orphans - orphans_before)
-        });
-        let (calls_after, _) = calls_and_orphans(&traced, &storm);
-        let calls = calls_after - calls_before;
-        assert!(calls < orphans * 60, "{role:?}: {calls} calls for {orphans} orphans");
+        let goal = wait_until("the storm", orphans) + 100;
+        wait_until("more orphans", || (orphans()? >= goal).then_some(()));
+        let before = traced.calls().len();
+        let goal = wait_until("the storm", orphans) + 1_000;
+        wait_until("more orphans", || (orphans()? >= goal).then_some(()));
+        let calls = traced.calls().split_off(before);
+        let waits = calls.iter().filter(|call| *call == "rt_sigtimedwait").count();
+        assert!(waits > 10 && calls.len() < waits * 60, "{role:?}: {} calls, {waits} of them waits", calls.len());
     }
 }
 
@@ -284,7 +284,8 @@ fn memory_is_flat_however_many_orphans_come_in_the_grace_period() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
         let storm = temp.file("storm");
-        let script = format!("{0} inherit block:15 {0} storm {storm} & until [ -s {storm} ]; do :; done; exit 3", probe());
+        let script =
+            format!("{0} inherit block:15 {0} storm {storm} & until [ -s {storm} ]; do :; done; exit 3", probe());
         let running = Running::start(role, &["--grace", LONG, "sh", "-c", &script], |command| command);
         let orphans = || fs::read_to_string(&storm).ok().and_then(|text| text.parse::<u32>().ok());
         let wait_for_more = |more: u32| {
@@ -422,10 +423,10 @@ fn a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process() {
         let mut running = Running::spawn_captured(Role::Pid1, &mut command(&words));
         wait_until_ready(&file);
         if options.len() == 2 {
-            wait_until("the grace period", || (count(&file, "15 plain") == 1).then_some(()));
+            wait_until("the grace period", || (count_recorded(&file, "15 plain") == 1).then_some(()));
         }
         running.kill(libc::SIGUSR1);
-        wait_until("the signal", || (count(&file, "10 plain") == 1).then_some(()));
+        wait_until("the signal", || (count_recorded(&file, "10 plain") == 1).then_some(()));
         kill(pid_of(&file), libc::SIGUSR2);
         assert_eq!(running.exit_code(), 0);
         let text = running.stderr();

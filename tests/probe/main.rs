@@ -81,6 +81,11 @@ fn perform(words: &[&'static CStr]) -> c_int {
             record(text(2), None)
         }
         "flush" => flush(text(2), number(3)),
+        // flush-later FILE MILLISECONDS: the same without being asked
+        "flush-later" => {
+            thread::sleep(Duration::from_millis(number(3) as u64));
+            fs::write(text(2), "flushed\n").unwrap();
+        }
         "bequeath" => bequeath(text(2)),
         "queue" => queue(number(2), number(3), number(4)),
         "state" => print!("{}", state()),

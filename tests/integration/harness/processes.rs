@@ -99,6 +99,14 @@ pub fn is_waiting(pid: pid_t) -> bool {
     fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|function| function.contains("sigtimedwait"))
 }
 
+/// Whether it does so for as long as it takes.
+pub fn is_waiting_without_deadline(pid: pid_t) -> bool {
+    // The number and arguments of the call: proc_pid_syscall(5). The third one is how long rt_sigtimedwait(2) waits.
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let words: Vec<&str> = call.split_ascii_whitespace().collect();
+    words.first() == Some(&libc::SYS_rt_sigtimedwait.to_string().as_str()) && words.get(3) == Some(&"0x0")
+}
+
 /// Whether a process waits for input: in read(2) on a terminal, or in poll(2) or a call like it.
 pub fn is_waiting_for_input(pid: pid_t) -> bool {
     // proc_pid_syscall(5): the call's number and its arguments, or "running".
