@@ -19,8 +19,10 @@ mod grace;
 mod help;
 mod input;
 mod install;
+mod interruptions;
 mod kill_after;
 mod kubernetes;
+mod memory_limits;
 mod messages;
 mod migration;
 mod pause;
@@ -49,8 +51,10 @@ fn main() -> ExitCode {
         help::TESTS,
         input::TESTS,
         install::TESTS,
+        interruptions::TESTS,
         kill_after::TESTS,
         kubernetes::TESTS,
+        memory_limits::TESTS,
         messages::TESTS,
         migration::TESTS,
         pause::TESTS,

@@ -11,6 +11,7 @@ use crate::harness::trace::HeldProcess;
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, in_pid_namespace_of, is_waiting, kill,
     pid_of, probe, queue, queue_info, recorded_signals, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    words,
 };
 
 tests! {
@@ -42,11 +43,6 @@ const LONG: &str = "1h";
 /// all others have arrived.
 const MARKER: i32 = libc::SIGPWR;
 
-/// rinit's words: options and a command.
-fn with(options: &[&str], command: &[&str]) -> Vec<String> {
-    options.iter().chain(command).map(|word| (*word).to_owned()).collect()
-}
-
 /// Sends rinit a signal that comes last, and waits until this recorder has it.
 fn wait_until_marked(running: &Running, file: &str) {
     let before = count_recorded(file, "30 plain");
@@ -71,7 +67,7 @@ fn a_process_whose_leader_thread_has_ended_is_signalled() {
             let temp = TempDir::new();
             let (main, other) = (temp.file("main"), temp.file("other"));
             let script = format!("{0} leaderless record {other} & exec {0} record {main}", probe());
-            let words = with(options, &["sh", "-c", &script]);
+            let words = words(options, &["sh", "-c", &script]);
             let running = Running::start(role, &words, |command| command);
             wait_until_ready(&main);
             wait_until_ready(&other);
@@ -92,7 +88,7 @@ fn a_main_child_whose_leader_thread_has_ended_is_signalled_and_mirrored() {
         for options in [&[][..], &["-c"], &["-a"]] {
             let temp = TempDir::new();
             let main = temp.file("main");
-            let words = with(options, &[&probe(), "leaderless", "record", &main, "15", "6"]);
+            let words = words(options, &[&probe(), "leaderless", "record", &main, "15", "6"]);
             let mut running = Running::start(role, &words, |command| command);
             wait_until_ready(&main);
             running.kill(libc::SIGUSR1);
@@ -199,7 +195,7 @@ fn nobody_is_sent_sigterm_twice() {
                 "{0} record-detached {daemon}; {0} record {worker} 12 0 & exec {0} record {main} 15 5",
                 probe()
             );
-            let words = with(options, &["--grace", LONG, "sh", "-c", &script]);
+            let words = words(options, &["--grace", LONG, "sh", "-c", &script]);
             let mut running = Running::start(role, &words, |command| command);
             for file in [&main, &worker, &daemon] {
                 wait_until_ready(file);
@@ -366,7 +362,7 @@ fn a_value_survives_whatever_code_the_signal_has() {
             let temp = TempDir::new();
             let (file, other) = (temp.file("log"), temp.file("other"));
             let script = format!("{0} record {other} & exec {0} record {file}", probe());
-            let words = with(options, &["-vv", "sh", "-c", &script]);
+            let words = words(options, &["-vv", "sh", "-c", &script]);
             let mut command = command(&words);
             let running = Running::spawn_captured(role, &mut command);
             wait_until_ready(&file);
@@ -395,7 +391,7 @@ fn what_the_kernel_sends_is_forwarded_without_its_code() {
         for options in [&[][..], &["-c"], &["-a"]] {
             let temp = TempDir::new();
             let file = temp.file("log");
-            let words = with(options, &[&probe(), "record", &file]);
+            let words = words(options, &[&probe(), "record", &file]);
             let running = Running::start(role, &words, |command| command);
             wait_until_ready(&file);
             let (reader, writer) = nix::unistd::pipe().unwrap();
@@ -419,7 +415,7 @@ fn a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process() {
             1 => format!("exec {} record {file} 12 0", probe()),
             _ => format!("{} record {file} 12 0 & until [ -s {file} ]; do :; done", probe()),
         };
-        let words = with(options, &["-vv", "sh", "-c", &script]);
+        let words = words(options, &["-vv", "sh", "-c", &script]);
         let mut running = Running::spawn_captured(Role::Pid1, &mut command(&words));
         wait_until_ready(&file);
         if options.len() == 2 {

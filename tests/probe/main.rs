@@ -108,6 +108,8 @@ fn perform(words: &[&'static CStr]) -> c_int {
         "fork-chain" => offspring::fork_chain(text(2)),
         "fork-all-the-time" => offspring::fork_all_the_time(text(2)),
         "idle" => offspring::idle(number(2), text(3)),
+        // interrupt PID [TIMES]
+        "interrupt" => offspring::interrupt(number(2), (words.len() > 3).then(|| number(3))),
         "hoard-memory" => offspring::hoard_memory(),
         // refuse NUMBER ERRNO COMMAND...: in a sandbox that refuses this system call
         "refuse" => inherited::refuse(number(2), number(3), &words[4..]),

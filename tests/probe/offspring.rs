@@ -118,3 +118,27 @@ pub fn hoard_memory() -> ! {
         }
     }
 }
+
+/// Attaches to a process as a tracer, interrupts it and leaves, that many times or as long as the process lives: ptrace(2).
+pub fn interrupt(pid: pid_t, times: Option<c_int>) {
+    let null = null_mut::<libc::c_void>();
+    let end = Instant::now() + Duration::from_secs(LIFETIME);
+    for round in 0.. {
+        if times == Some(round) || Instant::now() > end {
+            return;
+        }
+        let mut status = 0;
+        // SAFETY: these requests take numbers alone; the status is a live int.
+        let done = unsafe {
+            libc::ptrace(libc::PTRACE_SEIZE, pid, null, null) == 0
+                && libc::ptrace(libc::PTRACE_INTERRUPT, pid, null, null) == 0
+                && libc::waitpid(pid, &mut status, libc::__WALL) == pid
+                && libc::WIFSTOPPED(status)
+                && libc::ptrace(libc::PTRACE_DETACH, pid, null, null) == 0
+        };
+        if !done {
+            assert_eq!(times, None, "{}", std::io::Error::last_os_error());
+            return;
+        }
+    }
+}
