@@ -34,6 +34,7 @@ mod restricted_environments;
 mod scope;
 mod security;
 mod signals;
+mod stalled_stderr;
 mod stress;
 mod terminal;
 mod transparency;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         scope::TESTS,
         security::TESTS,
         signals::TESTS,
+        stalled_stderr::TESTS,
         stress::TESTS,
         terminal::TESTS,
         transparency::TESTS,
