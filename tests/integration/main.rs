@@ -17,6 +17,7 @@ mod exit_status;
 mod faults;
 mod grace;
 mod help;
+mod inheritance;
 mod input;
 mod install;
 mod interruptions;
@@ -31,6 +32,7 @@ mod races;
 mod reaping;
 mod refusals;
 mod restricted_environments;
+mod sandbox;
 mod scope;
 mod security;
 mod signals;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         faults::TESTS,
         grace::TESTS,
         help::TESTS,
+        inheritance::TESTS,
         input::TESTS,
         install::TESTS,
         interruptions::TESTS,
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         reaping::TESTS,
         refusals::TESTS,
         restricted_environments::TESTS,
+        sandbox::TESTS,
         scope::TESTS,
         security::TESTS,
         signals::TESTS,
