@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::trace::{HeldProcess, start_of_command, with_terminal};
 use crate::harness::{
@@ -36,13 +36,10 @@ fn outcome(role: Role, options: &[&str], strace: &[&str], on_terminal: bool) -> 
     });
     let mut traced = held.traced(strace);
     let text = || std::fs::read_to_string(temp.file("stderr")).unwrap();
-    let is_ready = wait_until("the command or the end", || {
-        if count_ready(&file) {
-            return Some(true);
-        }
-        (!traced.running.is_running()).then_some(false)
-    });
-    if !is_ready {
+    if !becomes(|| is_ready(&file) || !traced.running.is_running()) {
+        return Err(format!("hangs: {:?}\n{}", text(), traced.calls().join(" ")));
+    }
+    if !is_ready(&file) {
         let code = traced.running.status().code();
         return match code {
             Some(125) if text().contains("]: error: ") => Ok(()),
@@ -50,18 +47,7 @@ fn outcome(role: Role, options: &[&str], strace: &[&str], on_terminal: bool) -> 
         };
     }
     crate::harness::kill(traced.pid, libc::SIGTERM);
-    let mut tries = 0;
-    let got = loop {
-        if count_recorded(&file, "15 plain") == 1 {
-            break true;
-        }
-        tries += 1;
-        if tries > 2_000 {
-            break false;
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    if !got {
+    if !becomes(|| count_recorded(&file, "15 plain") == 1) {
         return Err(format!("SIGTERM is not forwarded: {:?}\n{}", text(), traced.calls().join(" ")));
     }
     match traced.running.status().code() {
@@ -70,7 +56,19 @@ fn outcome(role: Role, options: &[&str], strace: &[&str], on_terminal: bool) -> 
     }
 }
 
-fn count_ready(file: &str) -> bool {
+/// Whether a condition comes true within some seconds: others follow where it does not.
+fn becomes(mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > Duration::from_secs(20) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(3));
+    }
+    true
+}
+
+fn is_ready(file: &str) -> bool {
     std::fs::read_to_string(file).is_ok_and(|text| text.contains("ready"))
 }
 
@@ -137,13 +135,13 @@ fn a_real_sandbox_is_survived_as_well() {
                 let mut command = program(probe());
                 command.args(["refuse", &number.to_string(), &errno.to_string()]).arg(rinit());
                 let mut running = Running::spawn_captured(role, command.args(["/bin/sh", "-c", &script]));
-                let is_ready = wait_until("the command or the end", || {
-                    if count_ready(&file) {
+                let has_begun = wait_until("the command or the end", || {
+                    if is_ready(&file) {
                         return Some(true);
                     }
                     (!running.is_running()).then_some(false)
                 });
-                if is_ready {
+                if has_begun {
                     running.kill(libc::SIGTERM);
                     assert_eq!(running.exit_code(), 7, "{role:?} {name} {errno}: {}", running.stderr());
                 } else {
