@@ -50,6 +50,9 @@ fn outcome(role: Role, options: &[&str], strace: &[&str], on_terminal: bool) -> 
     if !becomes(|| count_recorded(&file, "15 plain") == 1) {
         return Err(format!("SIGTERM is not forwarded: {:?}\n{}", text(), traced.calls().join(" ")));
     }
+    if !becomes(|| !traced.running.is_running()) {
+        return Err(format!("does not end: {:?}\n{}", text(), traced.calls().join(" ")));
+    }
     match traced.running.status().code() {
         Some(7) => Ok(()),
         code => Err(format!("ended with {code:?} in place of 7: {:?}", text())),
