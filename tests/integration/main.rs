@@ -18,9 +18,13 @@ mod exit_status;
 mod faults;
 mod grace;
 mod help;
+mod inheritance;
 mod input;
 mod install;
+mod interruptions;
+mod kill_after;
 mod kubernetes;
+mod memory_limits;
 mod messages;
 mod migration;
 mod pause;
@@ -29,11 +33,15 @@ mod races;
 mod reaping;
 mod refusals;
 mod restricted_environments;
+mod sandbox;
+mod scope;
 mod security;
 mod signals;
+mod stalled_stderr;
 mod stress;
 mod terminal;
 mod transparency;
+mod wait_all;
 mod zombies;
 
 fn main() -> ExitCode {
@@ -50,9 +58,13 @@ fn main() -> ExitCode {
         faults::TESTS,
         grace::TESTS,
         help::TESTS,
+        inheritance::TESTS,
         input::TESTS,
         install::TESTS,
+        interruptions::TESTS,
+        kill_after::TESTS,
         kubernetes::TESTS,
+        memory_limits::TESTS,
         messages::TESTS,
         migration::TESTS,
         pause::TESTS,
@@ -61,11 +73,15 @@ fn main() -> ExitCode {
         reaping::TESTS,
         refusals::TESTS,
         restricted_environments::TESTS,
+        sandbox::TESTS,
+        scope::TESTS,
         security::TESTS,
         signals::TESTS,
+        stalled_stderr::TESTS,
         stress::TESTS,
         terminal::TESTS,
         transparency::TESTS,
+        wait_all::TESTS,
         zombies::TESTS,
     ])
 }
