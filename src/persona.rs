@@ -31,7 +31,7 @@ pub struct Persona {
     pub(crate) starts_session: bool,
     /// Whether the init stops itself on SIGTSTP, SIGTTIN and SIGTTOU.
     pub(crate) suspends_itself: bool,
-    /// Whether the main child's group gets SIGTERM when the main child has ended.
+    /// Whether what is left of the command's session gets SIGTERM when the main child has ended.
     pub(crate) ends_group: bool,
     /// Whether `--rewrite` takes a signal that cannot be received. It has no effect.
     pub(crate) takes_any_rewrite: bool,

@@ -91,7 +91,7 @@ fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
             let errno = arguments.map_or(Errno::ENOEXEC, |arguments| run(SHELL, arguments));
             Err(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" })
         }
-        Format::Elf => Err(Refusal { errno, hint: "; the file is a program for another machine, or damaged" }),
+        Format::Elf => Err(Refusal { errno, hint: "; the file is a program for another architecture, or damaged" }),
         Format::Unknown => Err(Refusal { errno, hint: "" }),
     }
 }

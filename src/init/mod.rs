@@ -169,6 +169,7 @@ impl Supervisor<'_> {
             terminal.take_back(main_child);
         }
         if config.persona.ends_group
+            && config.starts_session()
             && let Some(signal) = config.rewrites.apply(Signal::TERM)
         {
             send_logged(signal, -main_child);

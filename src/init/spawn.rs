@@ -194,7 +194,7 @@ fn report(command: Arguments, refusal: Refusal, codes: FailureCodes) -> u8 {
 fn refused(errno: Errno, codes: FailureCodes) -> u8 {
     let is_deadline = || Scheduling::of(0).is_ok_and(|scheduling| scheduling.is_deadline());
     let hint = match errno {
-        Errno::EAGAIN if is_deadline() => "; a process with the policy SCHED_DEADLINE may not fork, see sched(7)",
+        Errno::EAGAIN if is_deadline() => "; the scheduling policy SCHED_DEADLINE forbids it, see sched(7)",
         Errno::EAGAIN => "; a limit on processes is reached (--pids-limit, ulimit -u)",
         Errno::ENOMEM => "; memory is short, or the PID namespace has lost its init",
         _ => "",
