@@ -22,6 +22,7 @@ mod install;
 mod kubernetes;
 mod messages;
 mod migration;
+mod no_allocation;
 mod pause;
 mod podman;
 mod races;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         kubernetes::TESTS,
         messages::TESTS,
         migration::TESTS,
+        no_allocation::TESTS,
         pause::TESTS,
         podman::TESTS,
         races::TESTS,
