@@ -7,11 +7,19 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=RINIT_COMMIT={}", commit());
-    let entry = match env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
-        Ok("x86_64" | "aarch64") => "rinit_start",
-        _ => return,
-    };
-    println!("cargo:rustc-link-arg-bin=rinit=-Wl,-e,{entry}");
+    if has_entry_point() {
+        println!("cargo:rustc-link-arg-bin=rinit=-Wl,-e,rinit_start");
+    }
+}
+
+/// Whether src/entry.rs has an entry point for the target.
+fn has_entry_point() -> bool {
+    let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
+    match target("ARCH").as_str() {
+        "x86_64" | "x86" | "aarch64" | "arm" | "riscv64" | "s390x" => true,
+        "powerpc64" => target("ENDIAN") == "little",
+        _ => false,
+    }
 }
 
 /// The first seven digits of the commit: of the packaged crate's (cargo leaves a note in it), or of the git

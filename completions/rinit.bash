@@ -23,7 +23,7 @@ _rinit() {
 
     case "${cmd}" in
         rinit)
-            opts="-c -a -r -p -e -w -v -P -h -V -l -s -g --single-child --all --rewrite --parent-death-signal --remap-exit --grace --warn-on-reap --verbose --pause --zombies --help --version --license --subreaper --kill-process-group --install"
+            opts="-c -a -r -p -e -w -v -P -h -V -l -s -g --single-child --all --rewrite --parent-death-signal --remap-exit --grace --wait-all --kill-after --warn-on-reap --verbose --pause --zombies --help --version --license --subreaper --kill-process-group --install"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -54,6 +54,10 @@ _rinit() {
                     return 0
                     ;;
                 --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kill-after)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,30 +1,35 @@
-//! What rinit was asked to do, typed and checked: a value that is in here is never refused later.
+//! What was asked for, typed and checked. A value that is in here is never refused later.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::sys::signal::Signal;
+pub use crate::persona::Target;
+use crate::persona::{Persona, RINIT};
+use crate::signal::Signal;
+use crate::sys::arguments::Arguments;
 
-/// One of the things rinit can be started for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Action<'a> {
+/// What rinit is started for.
+#[derive(Debug)]
+pub enum Action {
     /// Print this text on stdout and exit 0: help, version, license.
-    Print(String),
+    Print(&'static str),
     /// Copy this binary to a path.
     Install(OsString),
     /// List the zombies and their parents.
     Zombies,
     /// Be the init of a shared PID namespace, without a command.
     Pause(Config),
-    /// Run a command: its name and its arguments, the bytes that they are.
-    Run(Config, &'a [&'static CStr]),
+    /// Run a command.
+    Run(Config, Arguments),
 }
 
 /// How the init behaves.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What the name that rinit was called by means.
+    pub persona: &'static Persona,
     /// Whom signals are forwarded to.
     pub target: Target,
     /// What becomes of a signal before it is forwarded.
@@ -33,9 +38,13 @@ pub struct Config {
     pub remapped: ExitCodes,
     /// The signal to receive when rinit's own parent dies.
     pub parent_death_signal: Option<Signal>,
-    /// How long everything that the main child leaves behind has to finish. Zero: not at all.
+    /// How long every process that the main child leaves behind has to finish. Zero: no time at all.
     pub grace: Duration,
-    /// Whether each orphan that is reaped is worth a warning.
+    /// Whether to wait until every process that the main child leaves behind has ended by itself.
+    pub wait_all: bool,
+    /// How long the main child has to end after a signal that asks for it.
+    pub kill_after: Option<Duration>,
+    /// Whether each orphan that is reaped is logged as a warning.
     pub warn_on_reap: bool,
     /// What is logged.
     pub verbosity: Verbosity,
@@ -44,38 +53,37 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            persona: &RINIT,
             target: Target::Group,
             rewrites: Rewrites::default(),
             remapped: ExitCodes::default(),
             parent_death_signal: None,
             grace: Duration::ZERO,
+            wait_all: false,
+            kill_after: None,
             warn_on_reap: false,
             verbosity: Verbosity::Level(LevelFilter::Warn),
         }
     }
 }
 
-/// Whom a signal is forwarded to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The main child's process group, and the main child where it has left that.
-    Group,
-    /// The main child alone.
-    MainChild,
-    /// Every process rinit answers for.
-    Everyone,
+impl Config {
+    /// Whether the command gets a session of its own.
+    pub(crate) fn starts_session(&self) -> bool {
+        self.persona.starts_session && self.target == Target::Group
+    }
 }
 
-/// What is logged: up to a level, or what an env_logger filter says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
     /// Messages of this level and the graver ones.
     Level(LevelFilter),
-    /// A filter in env_logger's own words.
-    Filter(String),
+    /// What a filter of env_logger's lets through.
+    Filter(&'static str),
 }
 
-/// For each signal the one that is forwarded in its place; none, where it is to be dropped.
+/// For each signal the one that is forwarded in its place, or none if it is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrites([Option<Signal>; Signal::COUNT]);
 
@@ -88,13 +96,13 @@ impl Default for Rewrites {
 
 impl Rewrites {
     /// Adds a rule. A later rule for the same signal replaces the earlier one.
-    pub fn add(&mut self, from: Signal, to: Option<Signal>) {
+    pub(crate) fn add(&mut self, from: Signal, to: Option<Signal>) {
         if let Some(place) = self.0.get_mut(from.index()) {
             *place = to;
         }
     }
 
-    /// What to forward for this signal; nothing, where it is to be dropped.
+    /// What to forward for this signal. `None` if it is dropped.
     pub fn apply(&self, signal: Signal) -> Option<Signal> {
         self.0.get(signal.index()).copied().flatten()
     }
@@ -106,13 +114,13 @@ pub struct ExitCodes([u64; 4]);
 
 impl ExitCodes {
     /// Adds one.
-    pub fn add(&mut self, code: u8) {
+    pub(crate) fn add(&mut self, code: u8) {
         if let Some(word) = self.0.get_mut(usize::from(code / 64)) {
             *word |= 1 << (code % 64);
         }
     }
 
-    /// Whether it is in there.
+    /// Whether the code is in it.
     pub fn contains(&self, code: u8) -> bool {
         self.0.get(usize::from(code / 64)).is_some_and(|word| word >> (code % 64) & 1 == 1)
     }
@@ -123,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_what_the_last_rule_makes_of_it() {
+    fn the_last_rule_for_a_signal_counts() {
         let mut rewrites = Rewrites::default();
         let all = || (1..=64).map(|number| Signal::from_number(number).unwrap());
         assert!(all().all(|signal| rewrites.apply(signal) == Some(signal)));

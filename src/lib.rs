@@ -1,59 +1,71 @@
-//! rinit, a minimal init for containers. Read [`init`] first: it is the life of an init from top to bottom.
+//! rinit, a minimal init for containers. Read `init` first: it is the life of an init from top to bottom.
 //!
-//! Data flows one way: the command line ([`cli`]) becomes a configuration ([`config`]), the command is started
-//! ([`spawn`]) and supervised ([`init`], by [`inbox`], [`reap`], [`forward`], [`terminal`] and [`leave`]), and
-//! that yields an exit code. The library is the program's own; it promises nothing to others.
+//! Data flows one way. The command line ([`cli`]) becomes a checked [`config`]; `init` runs the command and supervises it; that yields
+//! an exit code. The library is the program's own. What it shows is for main.rs, the tests and the fuzz targets, and promises nothing
+//! to others.
 
 pub mod cli;
+mod commands;
 pub mod config;
-pub mod error;
-pub mod everyone;
-pub mod forward;
-pub mod inbox;
-pub mod init;
-pub mod install;
-pub mod leave;
-pub mod message;
-pub mod printable;
-pub mod processes;
-pub mod reap;
-pub mod spawn;
+mod error;
+mod init;
+mod logging;
+pub mod persona;
+mod procfs;
+pub mod signal;
 pub mod sys;
-pub mod terminal;
-pub mod zombies;
 
-use std::ffi::CStr;
-
-use config::{Action, Verbosity};
-use error::{EXIT_FAILURE, Error};
+use libc::pid_t;
 use log::LevelFilter;
-use sys::signal::SignalSet;
+use nix::errno::Errno;
 
-/// Does what the command line (without the program's own name) and the variables ask for. `inherited` is the
-/// signal mask rinit was started with; the answer is the exit code.
-pub fn run(words: &[&'static CStr], inherited: SignalSet) -> u8 {
-    match cli::parse(words, &sys::process::variable) {
-        Ok(Action::Run(config, command)) => init::run(&config, command, inherited),
-        Ok(Action::Pause(config)) => init::pause(&config),
-        other => side_door(other),
-    }
+use config::{Action, Config, Verbosity};
+use error::Error;
+use persona::Persona;
+use signal::SignalSet;
+use sys::arguments::Arguments;
+use sys::environment;
+
+/// Does what the command line (with the program's own name first) and the variables ask for. Returns the exit code. `mask` is the signal
+/// mask that rinit was started with. It is an error if the signals could not be blocked.
+pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
+    let persona = Persona::of(arguments.first().unwrap_or_default().to_bytes());
+    // Asked for once: each call counts.
+    let pid = sys::process::own_pid();
+    let action = cli::parse(persona, arguments.skip(1), &environment::variable);
+    let result = match (action, mask) {
+        (Ok(Action::Run(config, command)), Ok(mask)) => {
+            start_logging(&config, pid);
+            init::run(&config, command, pid, mask)
+        }
+        (Ok(Action::Pause(config)), Ok(_)) => {
+            start_logging(&config, pid);
+            init::pause::run(&config, pid)
+        }
+        (action, mask) => run_one_shot(action, pid, mask),
+    };
+    result.unwrap_or_else(|error| {
+        log::error!("{error}");
+        persona.codes.failure
+    })
 }
 
-/// What rinit does instead of being an init. On its own, so that its frames are not under an init's for life.
+fn start_logging(config: &Config, pid: pid_t) {
+    logging::init(&config.verbosity, pid);
+    cli::warn_of_ignored(config.persona, environment::entries());
+}
+
+/// Does what rinit does instead of being an init. Out of line, so that init does not keep its stack frame.
 #[inline(never)]
-fn side_door(action: Result<Action<'_>, Error>) -> u8 {
-    message::set_up(&Verbosity::Level(LevelFilter::Warn), sys::process::own_pid());
-    let result = action.and_then(|action| match action {
-        Action::Print(text) => sys::descriptor::print(text.as_bytes()).map(|()| 0),
-        Action::Install(path) => install::install(&path).map(|()| 0),
-        Action::Zombies => zombies::list(),
-        Action::Pause(_) | Action::Run(..) => Ok(0),
-    });
-    result.unwrap_or_else(|error| fail(&error))
-}
-
-/// Says why rinit ends without having run a command.
-pub(crate) fn fail(error: &Error) -> u8 {
-    log::error!("{error}");
-    EXIT_FAILURE
+fn run_one_shot(action: Result<Action, Error>, pid: pid_t, mask: Result<SignalSet, Errno>) -> Result<u8, Error> {
+    logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
+    match (action?, mask) {
+        (Action::Run(..) | Action::Pause(_), Err(errno)) => {
+            Err(Error::Failed("cannot block signals, so none could be forwarded".into(), errno))
+        }
+        (Action::Print(text), mask) => commands::run(mask, || commands::print(text.as_bytes()).map(|()| 0)),
+        (Action::Install(path), mask) => commands::run(mask, || commands::install::install(&path).map(|()| 0)),
+        (Action::Zombies, mask) => commands::run(mask, commands::zombies::list),
+        (Action::Run(..) | Action::Pause(_), Ok(_)) => Ok(0),
+    }
 }

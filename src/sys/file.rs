@@ -1,8 +1,8 @@
 //! Reading a directory and a small file: getdents64(2), read(2).
 //!
-//! Not by std, whose ways PID 1 cannot afford: it repeats a call for as long as that answers EINTR, and panics where
-//! a directory cannot be closed.
+//! Not by std: it allocates, repeats a call for as long as that answers EINTR, and panics if a directory cannot be closed.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -11,22 +11,21 @@ use nix::sys::stat::Mode;
 
 use super::check;
 
-/// How often a call that was interrupted is made again. With every signal blocked hardly anything interrupts one.
+/// How often a call that was interrupted is made again. Hardly anything interrupts one, since every signal is blocked.
 const ATTEMPTS: usize = 8;
 
-/// Hands out the names in a directory, `.` and `..` included.
+/// Calls `each` with every name in a directory, `.` and `..` included.
 ///
 /// # Errors
 /// What open(2) and getdents64(2) say.
-pub fn names_in(directory: &str, mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
+pub(crate) fn names_in(directory: &CStr, mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
     let directory = open(directory, OFlag::O_DIRECTORY)?;
-    let mut entries = [0; 4096];
+    let mut entries = [0_u8; 4096];
     loop {
-        let length = persistently(|| {
+        let length = retry_eintr(|| {
+            let (descriptor, size) = (directory.as_raw_fd(), entries.len());
             // SAFETY: an open descriptor, and a buffer of that length, which lives through the call.
-            check(unsafe {
-                libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), entries.as_mut_ptr(), entries.len())
-            })
+            check(unsafe { libc::syscall(libc::SYS_getdents64, descriptor, entries.as_mut_ptr(), size) })
         })?;
         let mut rest = usize::try_from(length).ok().and_then(|length| entries.get(..length)).unwrap_or_default();
         if rest.is_empty() {
@@ -39,7 +38,7 @@ pub fn names_in(directory: &str, mut each: impl FnMut(&[u8])) -> Result<(), Errn
     }
 }
 
-/// The first entry's name, and the bytes of those after it: struct linux_dirent64, getdents64(2).
+/// The first entry's name, and the bytes after that entry: struct linux_dirent64, getdents64(2).
 fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
     let (entry, next) = entries.split_at_checked(usize::from(length))?;
@@ -47,22 +46,22 @@ fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, next))
 }
 
-/// What one read(2) gives of a file: all of a small one in /proc.
+/// What one read(2) returns of a file: all of a small one in /proc.
 ///
 /// # Errors
 /// What open(2) and read(2) say.
-pub fn read<'a>(path: &str, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+pub(crate) fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let file = open(path, OFlag::empty())?;
-    let length = persistently(|| nix::unistd::read(&file, room))?;
-    Ok(room.get(..length).unwrap_or_default())
+    let length = retry_eintr(|| nix::unistd::read(&file, buffer))?;
+    Ok(buffer.get(..length).unwrap_or_default())
 }
 
-fn open(path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
-    persistently(|| nix::fcntl::open(path, flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
+fn open(path: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
+    retry_eintr(|| nix::fcntl::open(path, flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
 }
 
 /// Makes a call again that was interrupted, but not without end.
-fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+fn retry_eintr<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     for _ in 1..ATTEMPTS {
         match call() {
             Err(Errno::EINTR) => {}
@@ -75,33 +74,35 @@ fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::CString;
 
     #[test]
-    fn every_name_in_a_directory_is_handed_out() {
-        let folder = std::env::temp_dir().join(format!("rinit-names-{}", std::process::id()));
-        std::fs::create_dir(&folder).unwrap();
+    fn every_name_in_a_directory_is_listed() {
+        let directory = std::env::temp_dir().join(format!("rinit-names-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
         let mut expected: Vec<Vec<u8>> = vec![b".".into(), b"..".into()];
-        // More than one call gives.
+        // More than one call returns.
         for number in 0..500 {
             let name = format!("{number}{}", "x".repeat(number % 100));
-            std::fs::write(folder.join(&name), "").unwrap();
+            std::fs::write(directory.join(&name), "").unwrap();
             expected.push(name.into_bytes());
         }
+        let path = CString::new(directory.to_str().unwrap()).unwrap();
         let mut names = Vec::new();
-        names_in(folder.to_str().unwrap(), |name| names.push(name.to_vec())).unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
+        names_in(&path, |name| names.push(name.to_vec())).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
         names.sort();
         expected.sort();
         assert_eq!(names, expected);
-        assert_eq!(names_in(folder.to_str().unwrap(), |_| ()), Err(Errno::ENOENT));
+        assert_eq!(names_in(&path, |_| ()), Err(Errno::ENOENT));
     }
 
     #[test]
-    fn what_is_interrupted_is_tried_again_but_not_for_ever() {
+    fn an_interrupted_call_is_tried_again_but_not_without_end() {
         let mut calls = 0;
         let mut interrupted = |times: usize| {
             calls = 0;
-            persistently(|| {
+            retry_eintr(|| {
                 calls += 1;
                 if calls <= times { Err(Errno::EINTR) } else { Ok(calls) }
             })

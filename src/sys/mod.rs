@@ -1,31 +1,35 @@
-//! Thin, typed wrappers over the kernel's calls, where nix has none or has one that loses something.
+//! Thin wrappers over single system calls that nix does not have, or in which it loses something.
 //!
-//! Signals are the kernel's own 1 to 64 here: nix's `Signal` knows no real-time ones, and its `waitpid`
-//! fails on a child that one of them killed. Nothing in this folder decides anything. It holds most of the unsafe
-//! code; SECURITY.md lists every block.
+//! nix's `Signal` has no real-time signals, and its `waitpid` fails for a child that one of them killed. So signals are plain
+//! numbers here. Nothing in this folder decides anything, and it imports nothing of the crate.
 
-pub mod descriptor;
-pub mod file;
-pub mod heap;
-pub mod process;
-pub mod signal;
-pub mod wait;
-pub mod watch;
+pub mod arena;
+pub mod arguments;
+pub(crate) mod descriptor;
+pub(crate) mod environment;
+pub(crate) mod file;
+pub(crate) mod process;
+pub(crate) mod signal;
+pub(crate) mod terminal;
+pub(crate) mod text;
+pub(crate) mod wait;
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use libc::c_long;
 use nix::errno::Errno;
 
-/// What a raw system call answered, as a value or the errno.
-pub(crate) fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+/// The result of a raw system call, as a value or the errno.
+fn check(result: c_long) -> Result<c_long, Errno> {
     if result < 0 { Err(Errno::last()) } else { Ok(result) }
 }
 
-/// The descriptor that a raw system call has made.
+/// The descriptor that a raw system call returned.
 ///
 /// # Safety
-/// The call answers with a new descriptor, which nobody owns yet.
-pub(crate) unsafe fn made(result: libc::c_long) -> Result<OwnedFd, Errno> {
-    // SAFETY: the caller's promise.
-    check(result).map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+/// The call returns a new descriptor, which nobody owns yet.
+unsafe fn owned_fd(result: c_long) -> Result<OwnedFd, Errno> {
+    let descriptor = check(result)? as RawFd;
+    // SAFETY: the caller promises that nobody owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -1,152 +1,145 @@
-//! What rinit asks of the kernel about itself: prctl(2), process groups, the spawn.
+//! Processes: the one that shares rinit's memory until its exec, what a parent's death means, scheduling.
 
-use std::ffi::{CStr, OsStr, c_void};
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::size_of;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::ptr;
 
-use libc::{c_int, c_long, c_ulong, pid_t};
+use libc::{c_int, c_long, c_uint, c_ulong, pid_t};
 use nix::errno::Errno;
 
-use super::signal::Signal;
-use super::{check, made};
+use super::{check, owned_fd};
 
-/// rinit's own pid: 1 where it is the init of its PID namespace, pid_namespaces(7).
-pub fn own_pid() -> pid_t {
+/// rinit's own pid: 1 if it is the init of its PID namespace, pid_namespaces(7).
+pub(crate) fn own_pid() -> pid_t {
     nix::unistd::getpid().as_raw()
 }
 
-/// The parent's pid; 0 where that is outside the PID namespace.
-pub fn parent_pid() -> pid_t {
+/// The parent's pid; 0 if it is outside the PID namespace.
+pub(crate) fn parent_pid() -> pid_t {
     nix::unistd::getppid().as_raw()
 }
 
-/// rinit's own process group; 0 where its leader is outside the PID namespace.
-pub fn own_group() -> pid_t {
-    nix::unistd::getpgrp().as_raw()
-}
-
-/// Whether rinit leads its session: getsid(2).
-pub fn leads_session() -> bool {
-    nix::unistd::getsid(None) == Ok(nix::unistd::getpid())
-}
-
-/// The process group of a process; getpgid(2).
+/// The process group of a process: getpgid(2).
 ///
 /// # Errors
-/// ESRCH where there is no such process.
-pub fn group_of(pid: pid_t) -> Result<pid_t, Errno> {
+/// ESRCH if there is no such process.
+pub(crate) fn group_of(pid: pid_t) -> Result<pid_t, Errno> {
     nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).map(nix::unistd::Pid::as_raw)
 }
 
-/// Makes rinit the new parent of its descendants' orphans: PR_SET_CHILD_SUBREAPER, prctl(2).
+/// Asks for a signal when the parent dies: PR_SET_PDEATHSIG(2const). nix's call takes no real-time signals.
 ///
 /// # Errors
-/// EINVAL before Linux 3.4; EPERM where a sandbox refuses it.
-pub fn become_subreaper() -> Result<(), Errno> {
-    prctl(libc::PR_SET_CHILD_SUBREAPER, 1)
+/// EPERM or ENOSYS if a sandbox refuses it.
+pub(crate) fn set_parent_death_signal(number: c_int) -> Result<(), Errno> {
+    // SAFETY: numbers only. The arguments without a meaning are 0, as later kernels may ask.
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number as c_ulong, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) };
+    check(c_long::from(result)).map(drop)
 }
 
-/// Asks for a signal when the parent dies: PR_SET_PDEATHSIG, prctl(2).
+/// A descriptor for a process, child or not. It is readable once the process has ended: pidfd_open(2).
 ///
 /// # Errors
-/// As the kernel has them; a signal that exists is not refused.
-pub fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
-    prctl(libc::PR_SET_PDEATHSIG, signal.number() as c_ulong)
+/// ESRCH if there is no such process; ENOSYS before Linux 5.3; EPERM if a sandbox refuses it.
+pub(crate) fn descriptor(pid: pid_t) -> Result<OwnedFd, Errno> {
+    // SAFETY: numbers only. The kernel has the descriptor close on exec.
+    unsafe { owned_fd(libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long)) }
 }
 
-/// A descriptor that stands for a process, child or not, and becomes readable when it ends: pidfd_open(2).
-///
-/// # Errors
-/// ESRCH where there is no such process; ENOSYS before Linux 5.3; EPERM where a sandbox refuses it.
-pub fn descriptor_of(pid: pid_t) -> Result<OwnedFd, Errno> {
-    // SAFETY: numbers go in, a new descriptor comes out. It closes on exec: the kernel has it so.
-    unsafe { made(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
+/// struct sched_attr, sched_setattr(2), as its first version has it.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Scheduling {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
 }
 
-fn prctl(option: c_int, value: c_ulong) -> Result<(), Errno> {
-    // SAFETY: both options take a number; the arguments they do not use are 0, as later kernels may ask.
-    check(c_long::from(unsafe { libc::prctl(option, value, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) })).map(drop)
+impl Scheduling {
+    /// That of a process; 0 is the caller: sched_getattr(2).
+    ///
+    /// # Errors
+    /// EPERM or ENOSYS if a sandbox refuses it.
+    pub(crate) fn of(pid: pid_t) -> Result<Self, Errno> {
+        let mut scheduling = Self::default();
+        let size = size_of::<Self>();
+        // SAFETY: the structure is as long as the kernel is told.
+        check(unsafe {
+            libc::syscall(libc::SYS_sched_getattr, c_long::from(pid), &raw mut scheduling, size, 0 as c_long)
+        })?;
+        Ok(scheduling)
+    }
+
+    /// Whether a child does not inherit it: SCHED_RESET_ON_FORK, sched(7).
+    pub(crate) fn is_reset_on_fork(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// Whether it is SCHED_DEADLINE, with which a process may not fork: sched(7).
+    pub(crate) fn is_deadline(&self) -> bool {
+        self.policy == libc::SCHED_DEADLINE as c_uint
+    }
+
+    /// Makes it the caller's own: sched_setattr(2).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SYS_NICE.
+    pub(crate) fn apply(&self) -> Result<(), Errno> {
+        let attributes = ptr::from_ref(self);
+        // SAFETY: the structure holds its size, and the call only reads it.
+        check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0 as c_long, attributes, 0 as c_long) }).map(drop)
+    }
 }
 
-/// Room left for the frame that calls clone(2), before the child's own frames begin further down.
-const GAP: usize = 512;
+/// The size of the child's stack. Its deepest use is a message that exec failed: 4 KiB for the file's name, 4 KiB for the line, and
+/// the frames; and a signal handler, whose frame takes up to 68 KiB where the processor has that many registers (SVE). Pages
+/// that are never touched cost nothing.
+const STACK: usize = 128 * 1024;
 
-/// Runs `child` in a new process that borrows rinit's memory, as vfork(2) does: rinit stands still until the
-/// child has executed the command or ended. Unlike fork(2) no page is copied, now or by a later write, and the
-/// child's frames lie on the pages of rinit's stack that its own start-up has used already.
+#[repr(C, align(64))]
+struct Stack(UnsafeCell<[u8; STACK]>);
+
+// SAFETY: only the child uses it, and there is one child at a time.
+unsafe impl Sync for Stack {}
+
+static CHILD_STACK: Stack = Stack(UnsafeCell::new([0; STACK]));
+
+/// Runs `child` in a new process that shares rinit's memory until it executes a program or ends, as vfork(2) does. rinit stands
+/// still meanwhile. No page is copied, now or by a later write, as fork(2) would have it.
 ///
 /// # Errors
 /// EAGAIN, ENOMEM: a limit on processes or memory. EPERM: a sandbox.
 ///
 /// # Safety
-/// `child` runs in the same memory: what it changes stays changed. It must not unwind, and its result is the
-/// new process's exit code.
-// Inlined, this frame would be the caller's, which may be longer than the gap.
-#[inline(never)]
-pub unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Result<pid_t, Errno> {
+/// What `child` changes stays changed. It must not unwind. It must not be called by two threads at a time.
+pub(crate) unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Result<pid_t, Errno> {
     extern "C" fn enter<F: FnMut() -> u8>(child: *mut c_void) -> c_int {
-        // SAFETY: the address of `child` below, whose owner stands still while this runs.
+        // SAFETY: the address of `child` below. Its owner stands still while this runs.
         let child = unsafe { &mut *child.cast::<F>() };
         c_int::from(child())
     }
-    let here = 0_u8;
-    // Further down the stack, aligned as the ABIs want it.
-    let top = (&raw const here).addr().wrapping_sub(GAP) & !63;
+    let top = CHILD_STACK.0.get().cast::<u8>().wrapping_add(STACK);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: this frame and clone's are shorter than the gap, and below them nothing on the stack is in use.
-    // CLONE_VFORK keeps this frame and `child` alive and untouched until the new process has left them. Every signal
-    // is blocked, so no handler runs there either.
-    let pid = unsafe {
-        libc::clone(enter::<F>, std::ptr::without_provenance_mut(top), flags, std::ptr::from_mut(child).cast())
-    };
+    // SAFETY: the stack is the child's alone, and grows down from its top. CLONE_VFORK keeps `child` alive and untouched until
+    // the new process has left it.
+    let pid = unsafe { libc::clone(enter::<F>, top.cast(), flags, ptr::from_mut(child).cast()) };
     check(c_long::from(pid)).map(|pid| pid as pid_t)
 }
 
-/// The C library's environment: null-terminated pointers to `NAME=value`, environ(7).
-pub fn environment() -> *const *const libc::c_char {
-    unsafe extern "C" {
-        static environ: *const *const libc::c_char;
-    }
-    // SAFETY: rinit has one thread, and nothing in it changes the environment.
-    unsafe { environ }
-}
-
-/// The entries of the environment, whole: `NAME=value`.
-pub fn environment_entries() -> impl Iterator<Item = &'static CStr> {
-    let mut next = environment();
-    std::iter::from_fn(move || {
-        if next.is_null() {
-            return None;
-        }
-        // SAFETY: environ is a null-terminated list of C strings that nothing in rinit changes, environ(7).
-        unsafe {
-            let entry = *next;
-            if entry.is_null() {
-                return None;
-            }
-            next = next.add(1);
-            Some(CStr::from_ptr(entry))
-        }
-    })
-}
-
-/// The value of a variable. Not by std, which locks and copies.
-pub fn variable(name: &str) -> Option<&'static OsStr> {
-    let value = |entry: &'static CStr| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
-    environment_entries().find_map(value).map(OsStr::from_bytes)
-}
-
-/// Clock ticks in a second, the unit of times in /proc: sysconf(3).
-pub fn clock_ticks() -> u64 {
-    // SAFETY: takes a number only.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100)
-}
-
-/// The time since boot, sleep included, which start times in /proc count from: clock_gettime(2).
-pub fn since_boot() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is the C library's own.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+/// Executes a program: execve(2). Returns only if the kernel refuses.
+///
+/// # Safety
+/// Both lists hold C strings and end with a null pointer.
+pub(crate) unsafe fn execute(file: &CStr, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
+    // SAFETY: the caller's promise.
+    unsafe { libc::execve(file.as_ptr(), arguments, environment) };
+    Errno::last()
 }

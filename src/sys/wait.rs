@@ -1,149 +1,119 @@
-//! Waiting for children: wait4(2) and waitid(2), with the raw status word kept whole.
+//! Waiting for children, with the status word kept whole: wait4(2), waitid(2).
 
-use std::fmt;
 use std::mem::MaybeUninit;
 
-use libc::{c_int, c_long, pid_t};
+use libc::{c_int, c_long, pid_t, siginfo_t};
 use nix::errno::Errno;
 
-use super::check;
-use super::signal::Signal;
+use super::{check, signal};
 
-/// The status word of a child, and the questions that wait(2)'s macros answer about it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct WaitStatus(c_int);
+/// The status word of a child, and the questions that wait(2)'s macros answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitStatus(c_int);
 
 impl WaitStatus {
-    /// The status of a process that ended with this code.
-    pub const fn exited(code: u8) -> Self {
-        Self((code as c_int) << 8)
-    }
-
-    /// The code it exited with, where it did.
-    pub fn exit_code(self) -> Option<u8> {
+    /// The code that the child exited with.
+    pub(crate) fn exit_code(self) -> Option<u8> {
         libc::WIFEXITED(self.0).then_some((self.0 >> 8) as u8)
     }
 
-    /// The signal that killed it, where one did.
-    pub fn killed_by(self) -> Option<Signal> {
-        if libc::WIFSIGNALED(self.0) { Signal::from_number(libc::WTERMSIG(self.0)) } else { None }
+    /// The signal that killed the child.
+    pub(crate) fn killed_by(self) -> Option<c_int> {
+        libc::WIFSIGNALED(self.0).then_some(libc::WTERMSIG(self.0))
     }
 
-    /// The signal that stopped it, where it is only stopped.
-    pub fn stopped_by(self) -> Option<Signal> {
-        if libc::WIFSTOPPED(self.0) { Signal::from_number(libc::WSTOPSIG(self.0)) } else { None }
+    /// The signal that stopped the child.
+    pub(crate) fn stopped_by(self) -> Option<c_int> {
+        libc::WIFSTOPPED(self.0).then_some(libc::WSTOPSIG(self.0))
     }
 
-    /// The code that a shell, env(1) or docker would give: the exit code, or 128 + the signal.
-    pub fn mirrored(self) -> u8 {
-        match (self.exit_code(), self.killed_by()) {
-            (Some(code), _) => code,
-            (None, Some(signal)) => 128 + signal.number() as u8,
-            // Not an end at all; nobody asks.
-            (None, None) => 0,
-        }
+    /// Whether the child was continued.
+    pub(crate) fn is_continued(self) -> bool {
+        libc::WIFCONTINUED(self.0)
     }
-}
 
-impl fmt::Display for WaitStatus {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.exit_code(), self.killed_by(), self.stopped_by()) {
-            (Some(code), ..) => write!(out, "exited with {code}"),
-            (_, Some(signal), _) => write!(out, "was killed by {signal}"),
-            (_, _, Some(signal)) => write!(out, "was stopped by {signal}"),
-            _ => out.write_str("goes on"),
-        }
-    }
-}
-
-impl fmt::Debug for WaitStatus {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
+    /// The code that a shell, env(1) or docker would exit with: the child's, or 128 and the signal.
+    pub(crate) fn shell_exit_code(self) -> u8 {
+        self.exit_code().or_else(|| Some(128 + self.killed_by()? as u8)).unwrap_or(0)
     }
 }
 
 /// A child that changed state.
 #[derive(Clone, Copy, Debug)]
-pub struct Changed {
-    /// Which one. Where it ended, the pid is free for reuse from here on.
-    pub pid: pid_t,
-    /// How.
-    pub status: WaitStatus,
-}
-
-/// Whether to wait for a change, or only to look whether there was one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// Return at once: WNOHANG.
-    Look,
-    /// Block until a child changes.
-    Block,
+pub(crate) struct ChildEvent {
+    /// Its pid. If it ended, the kernel may use that again from here on.
+    pub(crate) pid: pid_t,
+    /// What happened.
+    pub(crate) status: WaitStatus,
 }
 
 /// Which changes of a child are waited for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Changes {
-    /// That it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitFor {
+    /// Its end.
     End,
-    /// That it ended, or was stopped: WUNTRACED. The kernel then looks at each child that lives, every time.
-    EndOrStop,
+    /// Its end, a stop, and a continue. The kernel then looks at each child that lives, every time.
+    EndStopContinue,
 }
 
-/// Takes the next child that changed; none, where no child has: wait4(2).
+/// Takes the next child that changed, if there is one: wait4(2). `__WALL` includes a child that sends another signal than
+/// SIGCHLD when it ends; rinit may have inherited one across its exec.
 ///
 /// # Errors
-/// ECHILD where there is no child at all.
-pub fn next(changes: Changes, patience: Patience) -> Result<Option<Changed>, Errno> {
-    let options = match changes {
-        Changes::End => 0,
-        Changes::EndOrStop => libc::WUNTRACED,
-    } | match patience {
-        Patience::Look => libc::WNOHANG,
-        Patience::Block => 0,
-    };
+/// ECHILD if there is no child at all.
+pub(crate) fn next_child(what: WaitFor) -> Result<Option<ChildEvent>, Errno> {
+    let stops = if what == WaitFor::EndStopContinue { libc::WUNTRACED | libc::WCONTINUED } else { 0 };
+    let event = wait4(-1, libc::WNOHANG | libc::__WALL | stops)?;
+    Ok((event.pid > 0).then_some(event))
+}
+
+/// Waits until this child has ended.
+pub(crate) fn end_of(child: pid_t) {
+    // A failure is not worth a word: rinit is about to exit.
+    let _ = wait4(child, libc::__WALL);
+}
+
+fn wait4(child: pid_t, options: c_int) -> Result<ChildEvent, Errno> {
     let mut status = 0;
-    // SAFETY: the status is a live int; no resource usage is asked for. musl's and glibc's waitpid are
-    // cancellation points with nothing to gain here, so this is the call itself.
-    let pid =
-        check(unsafe { libc::syscall(libc::SYS_wait4, -1, &raw mut status, options, std::ptr::null_mut::<u8>()) })?;
-    Ok((pid > 0).then_some(Changed { pid: pid as pid_t, status: WaitStatus(status) }))
+    let nobody: *mut libc::rusage = std::ptr::null_mut();
+    // SAFETY: the status is a live int, and no resource usage is asked for. The C library's waitpid is a cancellation point,
+    // which costs and gains nothing here.
+    let pid = unsafe { libc::syscall(libc::SYS_wait4, c_long::from(child), &raw mut status, options, nobody) };
+    Ok(ChildEvent { pid: check(pid)? as pid_t, status: WaitStatus(status) })
 }
 
-/// The same by another call: waitid(2), for a sandbox in which wait4 fails.
+/// The same by another call, for a sandbox in which wait4(2) fails: waitid(2).
 ///
 /// # Errors
-/// As for [`next`].
-pub fn next_by_waitid(changes: Changes) -> Result<Option<Changed>, Errno> {
-    let stops = if changes == Changes::EndOrStop { libc::WSTOPPED } else { 0 };
-    Ok(waitid(libc::WEXITED | stops | libc::WNOHANG)?.map(|info| {
-        // SAFETY: waitid filled in a child's siginfo_t, which has a pid and a status.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+/// As for [`next_child`].
+pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, Errno> {
+    let stops = if what == WaitFor::EndStopContinue { libc::WSTOPPED | libc::WCONTINUED } else { 0 };
+    Ok(waitid(libc::WEXITED | stops)?.map(|info| {
+        let status = signal::status_of(&info);
         let word = match info.si_code {
             libc::CLD_EXITED => (status & 0xff) << 8,
             libc::CLD_KILLED => status,
             libc::CLD_DUMPED => status | 0x80,
+            libc::CLD_CONTINUED => 0xffff,
             _ => status << 8 | 0x7f,
         };
-        Changed { pid, status: WaitStatus(word) }
+        ChildEvent { pid: signal::pid_of(&info), status: WaitStatus(word) }
     }))
 }
 
-/// The pid of the next child that has ended, leaving it the zombie that it is, so that /proc can still be
-/// asked about it: waitid(2) with WNOWAIT.
-pub fn peek() -> Option<pid_t> {
-    let info = waitid(libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).ok()??;
-    // SAFETY: waitid filled in a child's siginfo_t, which has a pid.
-    Some(unsafe { info.si_pid() })
+/// The pid of the next child that has ended. It stays a zombie, so that /proc still knows its name: WNOWAIT, waitid(2).
+pub(crate) fn peek() -> Option<pid_t> {
+    waitid(libc::WEXITED | libc::WNOWAIT).ok()?.map(|info| signal::pid_of(&info))
 }
 
-fn waitid(options: c_int) -> Result<Option<libc::siginfo_t>, Errno> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: `info` is a whole siginfo_t, zeroed, so that it is valid even where no child is found.
+fn waitid(options: c_int) -> Result<Option<siginfo_t>, Errno> {
+    let mut info = MaybeUninit::<siginfo_t>::zeroed();
+    let options = options | libc::WNOHANG | libc::__WALL;
+    // SAFETY: `info` is a whole siginfo_t.
     check(c_long::from(unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) }))?;
-    // SAFETY: zeroed or filled in.
+    // SAFETY: all-zero bytes are a valid siginfo_t, and stay if there is no child to report.
     let info = unsafe { info.assume_init() };
-    // SAFETY: with WNOHANG and nobody to report the pid is 0: waitid(2).
-    Ok((unsafe { info.si_pid() } != 0).then_some(info))
+    Ok((signal::pid_of(&info) != 0).then_some(info))
 }
 
 #[cfg(test)]
@@ -153,13 +123,13 @@ mod tests {
     #[test]
     fn a_status_answers_as_wait_2_defines_it() {
         assert_eq!(WaitStatus(0x0300).exit_code(), Some(3));
-        assert_eq!(WaitStatus(0x0300).mirrored(), 3);
-        assert_eq!(WaitStatus(15).killed_by(), Some(Signal::TERM));
-        assert_eq!(WaitStatus(15).mirrored(), 143);
-        assert_eq!(WaitStatus(0x80 | 11).mirrored(), 139, "a core dump is a death like any other");
-        assert_eq!(WaitStatus(64).mirrored(), 192, "real-time signals kill as well");
-        assert_eq!(WaitStatus(0x147f).stopped_by(), Some(Signal::TSTP));
+        assert_eq!(WaitStatus(0x0300).shell_exit_code(), 3);
+        assert_eq!(WaitStatus(15).killed_by(), Some(libc::SIGTERM));
+        assert_eq!(WaitStatus(15).shell_exit_code(), 143);
+        assert_eq!(WaitStatus(0x80 | 11).shell_exit_code(), 139, "a core dump is a death like any other");
+        assert_eq!(WaitStatus(64).shell_exit_code(), 192, "real-time signals kill as well");
+        assert_eq!(WaitStatus(0x147f).stopped_by(), Some(libc::SIGTSTP));
         assert_eq!(WaitStatus(0x147f).exit_code(), None);
-        assert_eq!(WaitStatus::exited(125).mirrored(), 125);
+        assert!(WaitStatus(0xffff).is_continued() && !WaitStatus(0x147f).is_continued());
     }
 }

@@ -62,13 +62,13 @@ Who does not wait for its children:
 
 fn definition() -> clap::Command {
     // Hidden in the help, whose usage line has it; without a hint nobody could complete a path or a command.
-    rinit::cli::command()
+    rinit::cli::definition::command()
         .mut_arg("command", |command| command.hide(false).value_hint(ValueHint::CommandWithArguments))
         .mut_arg("install", |path| path.value_hint(ValueHint::AnyPath))
 }
 
 fn man_page() -> String {
-    let man = Man::new(rinit::cli::command());
+    let man = Man::new(rinit::cli::definition::command());
     // Without a date: it would be the build's, and two builds would differ.
     let title = concat!(".TH RINIT 1 \"\" \"rinit ", env!("CARGO_PKG_VERSION"), "\" \"User Commands\"\n");
     let mut page = title.as_bytes().to_vec();
@@ -120,7 +120,7 @@ fn the_man_page_is_read_without_an_error_and_names_every_option() {
     let plain: Vec<char> = text.chars().collect();
     let is_over = |at: usize| plain.get(at + 1) == Some(&'\u{8}') || plain[at] == '\u{8}';
     let plain: String = (0..plain.len()).filter(|at| !is_over(*at)).map(|at| plain[at]).collect();
-    for argument in rinit::cli::command().get_arguments() {
+    for argument in rinit::cli::definition::command().get_arguments() {
         let Some(long) = argument.get_long() else { continue };
         assert!(plain.contains(&format!("--{long}")), "{long} is missing in {plain}");
     }
@@ -147,7 +147,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/migration.md",
     "examples/README.md",
     "examples/chromium/README.md",
-    "src/help/long.txt",
+    "src/cli/help/long.txt",
 ];
 
 fn every_link_leads_to_a_file() {
@@ -164,15 +164,15 @@ fn every_link_leads_to_a_file() {
 
 fn the_readme_names_every_option_and_variable() {
     let text = fs::read_to_string(file("README.md")).unwrap();
-    let help = fs::read_to_string(file("src/help/long.txt")).unwrap();
-    for argument in rinit::cli::command().get_arguments() {
+    let help = fs::read_to_string(file("src/cli/help/long.txt")).unwrap();
+    for argument in rinit::cli::definition::command().get_arguments() {
         if let Some(short) = argument.get_short() {
             assert!(text.contains(&format!("`-{short}`")), "-{short}");
         }
     }
     let variables = help.split("[env: ").skip(1).map(|rest| rest.split([',', ']']).next().unwrap());
     let variables: Vec<&str> = variables.collect();
-    assert_eq!(variables.len(), 8, "{variables:?}");
+    assert_eq!(variables.len(), 11, "{variables:?}");
     for variable in variables {
         assert!(text.contains(&format!("`{variable}`")), "{variable}");
     }

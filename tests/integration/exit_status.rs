@@ -12,6 +12,7 @@ tests! {
     a_script_without_an_interpreter_line_runs_by_sh,
     a_command_is_found_in_path_past_what_cannot_be_run,
     a_remapped_code_becomes_0_and_no_other_does,
+    a_program_for_another_machine_is_said_to_be_one,
 }
 
 fn every_exit_code_comes_through() {
@@ -102,5 +103,22 @@ fn a_remapped_code_becomes_0_and_no_other_does() {
         let missing = ["-e", "127", "no-such-command"];
         let outcome = run_with(role, &missing, |command| command.env("PATH", "/usr/bin:/bin"));
         assert_eq!(outcome.code, 127, "rinit's own failures stay");
+    }
+}
+
+fn a_program_for_another_machine_is_said_to_be_one() {
+    // A whole program but for the number of its machine: elf(5). This one, Itanium, no emulator runs.
+    let temp = TempDir::new();
+    let mut program = std::fs::read(probe()).unwrap();
+    program[18..20].copy_from_slice(&50_u16.to_ne_bytes());
+    let foreign = temp.write("foreign", &program, 0o755);
+    for role in BOTH_ROLES {
+        let outcome = run(role, &["--", &foreign]);
+        assert_eq!((outcome.code, outcome.stderr.lines().count()), (126, 1), "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("architecture"), "{role:?}: {}", outcome.stderr);
+        // In the middle of PATH, too.
+        let outcome = run_with(role, &["--", "foreign"], |command| command.env("PATH", temp.path()));
+        assert_eq!(outcome.code, 126, "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("architecture"), "{role:?}: {}", outcome.stderr);
     }
 }

@@ -61,7 +61,7 @@ fn right_value(option: &str) -> impl Strategy<Value = Bytes> + use<> {
         "remap-exit" => &["0", "143", "1,2,255", "007"],
         "parent-death-signal" => &["TERM", "sigkill", "64", "rtmax-30"],
         "grace" => &["0", "10", ".5s", "1.5m", "2h", "9223372036854775807", "106751991167300d"],
-        "verbose" => &["off", "warn", "rinit=info", "rinit::reap=trace,error", "debug/orphan"],
+        "verbose" => &["off", "warn", "rinit=info", "rinit::reap=trace,error", "rinit::init"],
         _ => &["1", "true", "YES", "on", "0", "False", "no", "oFF", ""],
     };
     select(right).prop_map(|text| text.as_bytes().to_vec())

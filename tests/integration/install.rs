@@ -1,7 +1,7 @@
 //! `--install`: the binary gets into a container that knows nothing of it, whole or not at all.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -17,6 +17,9 @@ tests! {
     on_a_full_disk_nothing_stays_and_the_older_one_is_kept,
     an_error_names_the_path_and_the_reason,
     it_works_from_an_empty_root_without_proc_as_any_user requires [Root],
+    what_is_no_regular_file_is_refused_and_stays,
+    a_device_is_refused_and_stays requires [Root],
+    a_link_to_a_regular_file_is_replaced,
 }
 
 /// Runs a script in a PID and mount namespace of its own; `$RINIT` there is the binary.
@@ -159,7 +162,11 @@ fn an_error_names_the_path_and_the_reason() {
     fs::create_dir_all(temp.file("bin/rinit")).unwrap();
     let outcome = run(Role::Pid1, &["--install", &temp.file("bin")]);
     assert_eq!(outcome.code, 125);
-    assert!(outcome.stderr.ends_with("bin/rinit': Is a directory\n"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.ends_with("bin/rinit': it is a directory; give a new name, a regular file or a directory\n"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(fs::read_dir(temp.file("bin")).unwrap().count(), 1);
     assert!(!fs::exists(temp.file("missing")).unwrap());
     let outcome = run(Role::Pid1, &["--install", ""]);
@@ -195,4 +202,60 @@ fn it_works_from_an_empty_root_without_proc_as_any_user() {
     let outcome = run_to_end(Role::Pid1, command.args([&root, "/all/rinit", "--", "/rinit", "--version"]));
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert!(outcome.stdout.starts_with("rinit "), "{}", outcome.stdout);
+}
+
+/// `--install` onto this is refused, in one line, and leaves what is there as it is.
+fn assert_refused(path: &str) {
+    let before = fs::symlink_metadata(path).unwrap();
+    let outcome = run(Role::Subreaper, &["--install", path]);
+    assert_eq!((outcome.code, outcome.stderr.lines().count()), (125, 1), "{path}: {}", outcome.stderr);
+    assert!(outcome.stderr.contains(path), "{}", outcome.stderr);
+    let after = fs::symlink_metadata(path).unwrap();
+    assert_eq!((before.file_type(), before.ino()), (after.file_type(), after.ino()), "{path}");
+    assert_eq!(hidden_files(Path::new(path).parent().unwrap()), [""; 0], "a temporary file stayed");
+}
+
+fn what_is_no_regular_file_is_refused_and_stays() {
+    let temp = TempDir::new();
+    let fifo = temp.file("fifo");
+    nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let socket = temp.file("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    fs::create_dir(temp.file("directory")).unwrap();
+    let links = [
+        ("directory", "directory-link"),
+        ("nothing", "dangling-link"),
+        ("fifo", "fifo-link"),
+        ("socket", "socket-link"),
+        ("/dev/null", "device-link"),
+        ("loop", "loop"),
+    ];
+    for (target, link) in links {
+        std::os::unix::fs::symlink(target, temp.file(link)).unwrap();
+    }
+    assert_refused(&fifo);
+    assert_refused(&socket);
+    for (_, link) in links {
+        assert_refused(&temp.file(link));
+    }
+    // Nothing came through a link either.
+    assert!(!fs::exists(temp.file("nothing")).unwrap() && !fs::exists(temp.file("directory/rinit")).unwrap());
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}
+
+fn a_device_is_refused_and_stays() {
+    let temp = TempDir::new();
+    let device = temp.file("null");
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    mknod(device.as_str(), SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3)).unwrap();
+    assert_refused(&device);
+}
+
+fn a_link_to_a_regular_file_is_replaced() {
+    let temp = TempDir::new();
+    fs::write(temp.file("old"), "old").unwrap();
+    std::os::unix::fs::symlink("old", temp.file("link")).unwrap();
+    let outcome = run(Role::Subreaper, &["--install", &temp.file("link")]);
+    assert_eq!((outcome.code, outcome.stdout + &outcome.stderr), (0, String::new()));
+    assert!(fs::read(temp.file("link")).unwrap() == fs::read(rinit()).unwrap());
 }

@@ -11,15 +11,20 @@ use std::process::ExitCode;
 mod harness;
 mod oracle;
 
+mod by_name;
 mod docker;
 mod documentation;
 mod exit_status;
 mod faults;
 mod grace;
 mod help;
+mod inheritance;
 mod input;
 mod install;
+mod interruptions;
+mod kill_after;
 mod kubernetes;
+mod memory_limits;
 mod messages;
 mod migration;
 mod no_allocation;
@@ -29,25 +34,38 @@ mod races;
 mod reaping;
 mod refusals;
 mod restricted_environments;
+mod sandbox;
+mod scope;
 mod security;
 mod signals;
+mod stalled_stderr;
 mod stress;
 mod terminal;
 mod transparency;
+mod wait_all;
 mod zombies;
 
 fn main() -> ExitCode {
     harness::runner::main(&[
         harness::runner::TESTS,
+        by_name::command_line::TESTS,
+        by_name::runtimes::TESTS,
+        by_name::surroundings::TESTS,
+        by_name::terminal::TESTS,
+        by_name::who_receives::TESTS,
         docker::TESTS,
         documentation::TESTS,
         exit_status::TESTS,
         faults::TESTS,
         grace::TESTS,
         help::TESTS,
+        inheritance::TESTS,
         input::TESTS,
         install::TESTS,
+        interruptions::TESTS,
+        kill_after::TESTS,
         kubernetes::TESTS,
+        memory_limits::TESTS,
         messages::TESTS,
         migration::TESTS,
         no_allocation::TESTS,
@@ -57,11 +75,15 @@ fn main() -> ExitCode {
         reaping::TESTS,
         refusals::TESTS,
         restricted_environments::TESTS,
+        sandbox::TESTS,
+        scope::TESTS,
         security::TESTS,
         signals::TESTS,
+        stalled_stderr::TESTS,
         stress::TESTS,
         terminal::TESTS,
         transparency::TESTS,
+        wait_all::TESTS,
         zombies::TESTS,
     ])
 }

@@ -24,6 +24,9 @@ tests! {
     a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command,
     a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
     a_socket_and_a_file_take_messages_as_well,
+    one_orphan_is_one_orphan,
+    what_turns_the_direction_of_writing_is_escaped,
+    each_v_says_more,
 }
 
 fn a_run_that_goes_well_says_nothing_unless_asked() {
@@ -50,7 +53,7 @@ fn each_line_is_named_and_has_a_level() {
 }
 
 fn the_start_and_the_end_are_told_with_v() {
-    for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "subreaper")] {
+    for (role, duty) in [(Role::Pid1, "PID 1"), (Role::Subreaper, "a subreaper")] {
         let text = run(role, &["-v", "sh", "-c", "exit 3", "a\nb"]).stderr;
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains("running 'sh' '-c' 'exit 3' 'a\\nb' as process "), "{text}");
@@ -284,4 +287,58 @@ fn a_socket_and_a_file_take_messages_as_well() {
     let mut text = String::new();
     here.read_to_string(&mut text).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+fn one_orphan_is_one_orphan() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{0} orphans 1; exec {0} record {file} 15 3", probe());
+        let mut running = Running::spawn_captured(role, &mut command(&["-v", "sh", "-c", &script]));
+        wait_until_ready(&file);
+        let main_child = running.main_child();
+        wait_until("the orphan to be reaped", || (children(running.pid) == [main_child]).then_some(()));
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 3);
+        let text = running.stderr();
+        assert!(text.contains("1 orphan") && !text.contains("1 orphans"), "{text}");
+    }
+}
+
+fn what_turns_the_direction_of_writing_is_escaped() {
+    // Unicode's Bidi_Control characters, and its two separators of lines: UAX 9, UAX 14.
+    let odd: Vec<char> = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}']
+        .into_iter()
+        .chain('\u{202a}'..='\u{202e}')
+        .chain('\u{2066}'..='\u{2069}')
+        .collect();
+    for character in odd {
+        let argument = format!("a{character}b");
+        let text = run(Role::Pid1, &["-v", "sh", "-c", "exit 3", &argument]).stderr;
+        assert!(!text.contains(character), "{}: {text}", character.escape_unicode());
+        assert!(text.contains(&format!("{:x}", character as u32)), "{}: {text}", character.escape_unicode());
+        let text = run(Role::Pid1, &[&argument]).stderr;
+        assert!(!text.contains(character), "{}: {text}", character.escape_unicode());
+    }
+}
+
+fn each_v_says_more() {
+    for role in BOTH_ROLES {
+        let lines = |option: &str| {
+            let temp = TempDir::new();
+            let file = temp.file("log");
+            let script = format!("{0} orphans 1; exec {0} record {file} 15 3", probe());
+            let mut running = Running::spawn_captured(role, &mut command(&[option, "sh", "-c", &script]));
+            wait_until_ready(&file);
+            let main_child = running.main_child();
+            wait_until("the orphan to be reaped", || (children(running.pid) == [main_child]).then_some(()));
+            running.kill(libc::SIGUSR1);
+            wait_until_recorded(&file, &["10 plain"]);
+            running.kill(libc::SIGTERM);
+            assert_eq!(running.exit_code(), 3);
+            running.stderr().lines().count()
+        };
+        let [warning, info, debug, trace] = ["--", "-v", "-vv", "-vvv"].map(lines);
+        assert!(warning < info && info < debug && debug < trace, "{role:?}: {warning} {info} {debug} {trace} lines");
+    }
 }

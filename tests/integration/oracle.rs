@@ -6,10 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use rinit::config::{Action, Target};
-use rinit::sys::signal::Signal;
+use rinit::persona::RINIT;
+use rinit::signal::Signal;
+use rinit::sys::arguments::Arguments;
 
 /// The variables, each by its option's name.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 11] = [
     ("single-child", "RINIT_SINGLE_CHILD"),
     ("all", "RINIT_ALL"),
     ("warn-on-reap", "RINIT_WARN_ON_REAP"),
@@ -17,6 +19,9 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("remap-exit", "RINIT_REMAP_EXIT"),
     ("parent-death-signal", "RINIT_PARENT_DEATH_SIGNAL"),
     ("grace", "RINIT_GRACE"),
+    ("kill-after", "RINIT_KILL_AFTER"),
+    ("wait-all", "RINIT_WAIT_ALL"),
+    ("kill-process-group", "RINIT_KILL_PROCESS_GROUP"),
     ("verbose", "RINIT_LOG"),
 ];
 
@@ -64,7 +69,7 @@ pub fn is_accepted(option: &str, value: &[u8]) -> bool {
         "rewrite" => text.split(',').all(|item| rewrite(item).is_some()),
         "remap-exit" => text.split(',').all(|item| number(item, 255).is_some()),
         "parent-death-signal" => signal(text).is_some(),
-        "grace" => nanoseconds(text).is_some(),
+        "grace" | "kill-after" => nanoseconds(text).is_some(),
         "verbose" => is_filter(text),
         _ => boolean(text).is_some(),
     }
@@ -72,12 +77,23 @@ pub fn is_accepted(option: &str, value: &[u8]) -> bool {
 
 /// Reads a variable as rinit does, and holds acceptance and meaning against the rules.
 pub fn check(option: &str, variable: &str, value: &[u8]) {
+    // rinit's variables live as long as the process, so this one is leaked for as long as the configuration is used.
+    let leaked: *mut [u8] = Box::into_raw(value.into());
+    // SAFETY: freed below, when the configuration is gone.
+    check_leaked(option, variable, unsafe { &*leaked });
+    // SAFETY: it came from a box.
+    drop(unsafe { Box::from_raw(leaked) });
+}
+
+fn check_leaked(option: &str, variable: &str, value: &'static [u8]) {
     let given = |name: &str| (name == variable).then(|| OsStr::from_bytes(value));
     let shown = value.escape_ascii();
-    let config = match rinit::cli::parse(&[c"x"], &given) {
-        Ok(Action::Run(config, command)) => {
+    let mut argv = [c"x".as_ptr(), std::ptr::null()];
+    // SAFETY: a C string and a null pointer, which stay as long as the words are used.
+    let words = unsafe { Arguments::new(1, argv.as_mut_ptr()) };
+    let config = match rinit::cli::parse(&RINIT, words, &given) {
+        Ok(Action::Run(config, _)) => {
             assert!(value.is_empty() || is_accepted(option, value), "{variable}={shown} was accepted");
-            assert_eq!(command, [c"x"]);
             config
         }
         Ok(other) => panic!("{variable}={shown} gave {other:?}"),
@@ -110,6 +126,8 @@ pub fn check(option: &str, variable: &str, value: &[u8]) {
     let grace = if option == "grace" { nanoseconds(text).unwrap_or(0) } else { 0 };
     let seconds = u64::try_from(grace / 1_000_000_000).unwrap();
     assert_eq!(config.grace, Duration::from_secs(seconds) + Duration::from_nanos((grace % 1_000_000_000) as u64));
+    assert_eq!(config.wait_all, says("wait-all"));
+    assert_eq!(config.kill_after.is_some(), option == "kill-after" && !value.is_empty());
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -171,7 +189,6 @@ fn is_filter(text: &str) -> bool {
         ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(word.trim()))
     };
     let module = |word: &str| word.trim() == "rinit" || word.trim().starts_with("rinit::");
-    let parts: Vec<&str> = text.split('/').collect();
     let is_right = |directive: &str| {
         let sides: Vec<&str> = directive.splitn(2, '=').collect();
         match sides[..] {
@@ -180,5 +197,5 @@ fn is_filter(text: &str) -> bool {
             _ => false,
         }
     };
-    parts.len() <= 2 && parts.first().is_some_and(|directives| directives.split(',').all(is_right))
+    !text.contains('/') && text.split(',').all(is_right)
 }

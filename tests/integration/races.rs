@@ -201,7 +201,7 @@ fn a_stragglers_exit_against_the_deadline() {
                 assert_eq!(traced.running.exit_code(), 3, "{role:?}: {milliseconds} ms, {hold:?}");
                 let (is_flushed, stderr) = (fs::read_to_string(&file).unwrap() == "flushed\n", traced.running.stderr());
                 // Whoever had not finished was killed, and nobody is killed before the time is over.
-                let is_killed = stderr.contains("killing what is left");
+                let is_killed = stderr.contains("killing every process left");
                 assert!(is_flushed || is_killed, "{role:?}: {milliseconds} ms, {hold:?}: {stderr}");
                 let trace = traced.trace();
                 let time_of = |part: &str| {

@@ -119,7 +119,7 @@ fn a_refused_subreaper_call_is_a_warning() {
     command.args(["-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:error=EPERM"]).arg(rinit());
     let outcome = run_to_end(Role::Subreaper, command.args(["sh", "-c", "exit 3"]));
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("warning: cannot become subreaper"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("warning: cannot become a subreaper"), "{}", outcome.stderr);
 }
 
 fn the_parents_death_between_the_question_and_the_call_is_noticed() {

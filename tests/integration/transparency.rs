@@ -24,6 +24,8 @@ tests! {
     the_name_of_the_command_is_as_given,
     rinit_keeps_nothing_but_stderr,
     closed_standard_descriptors_stay_closed_and_cost_nothing,
+    the_pid_for_systemd_names_the_command,
+    an_entry_of_path_that_makes_a_name_too_long_is_passed_over,
 }
 
 fn mask_and_dispositions_are_those_without_rinit() {
@@ -203,6 +205,45 @@ fn closed_standard_descriptors_stay_closed_and_cost_nothing() {
             };
             let bare = facts("bare", "");
             assert_eq!(facts("below", &format!("{} -vvv -w", rinit().to_str().unwrap())), bare, "{role:?} {closed}");
+        }
+    }
+}
+
+fn the_pid_for_systemd_names_the_command() {
+    for role in BOTH_ROLES {
+        let show = "echo $$ $SYSTEMD_EXEC_PID";
+        let rinit = rinit();
+        let script = format!("SYSTEMD_EXEC_PID=$$ exec {} sh -c '{show}'", rinit.to_str().unwrap());
+        let outcome = run_to_end(role, program("/bin/sh").args(["-c", &script]));
+        let words: Vec<&str> = outcome.stdout.split_ascii_whitespace().collect();
+        assert_eq!(words[0], words[1], "{role:?}");
+        // Somebody else's pid stays.
+        let script = format!("SYSTEMD_EXEC_PID=4242$$ exec {} sh -c '{show}'", rinit.to_str().unwrap());
+        let outcome = run_to_end(role, program("/bin/sh").args(["-c", &script]));
+        let words: Vec<&str> = outcome.stdout.split_ascii_whitespace().collect();
+        assert!(words[1].starts_with("4242") && words[0] != words[1], "{role:?}: {}", outcome.stdout);
+    }
+}
+
+fn an_entry_of_path_that_makes_a_name_too_long_is_passed_over() {
+    let temp = TempDir::new();
+    temp.write("command-of-the-test", b"#!/bin/sh\nexit 9\n", 0o755);
+    for role in BOTH_ROLES {
+        // Around the kernel's limits for a name and for a path, which counts the NUL at the end: path_resolution(7).
+        for (lengths, parts) in
+            [(&[255, 4_096, 5_000, 60_000][..], 1), (&[4_000, 4_075, 4_080, 4_095, 4_096, 5_000], 200)]
+        {
+            for length in lengths.iter().copied() {
+                // One name of that length, or many short ones.
+                let part = format!("/{}", "x".repeat((length / parts).max(1) - 1));
+                let long = part.repeat(length.div_ceil(part.len()));
+                let path = format!("{long}:{}:/usr/bin:/bin", temp.path().display());
+                let outcome = run_with(role, &["--", "command-of-the-test"], |command| command.env("PATH", &path));
+                assert_eq!(outcome.code, 9, "{role:?} {length}: {}", outcome.stderr);
+                // Nothing to be found is 127, as for sh.
+                let outcome = run_with(role, &["--", "command-of-the-test"], |command| command.env("PATH", &long));
+                assert_eq!(outcome.code, 127, "{role:?} {length}: {}", outcome.stderr);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ tests! {
     a_c_program_that_never_waits_is_named_with_its_zombies requires [Program("gcc")],
     nobody_is_named_where_all_is_well,
     without_proc_it_says_so,
+    who_may_not_see_other_users_processes_is_told_so requires [Root],
 }
 
 /// A program as people write it: it starts others and never waits.
@@ -71,4 +72,22 @@ fn without_proc_it_says_so() {
     let outcome = run_to_end(Role::Subreaper, command.arg(temp.path()).args(["/rinit", "--zombies"]));
     assert_eq!(outcome.code, 125);
     assert!(outcome.stderr.contains("cannot read /proc"), "{}", outcome.stderr);
+}
+
+fn who_may_not_see_other_users_processes_is_told_so() {
+    // Somebody else's zombies are there, which hidepid hides: proc(5).
+    for hidden in ["1", "2", "4"] {
+        let temp = TempDir::new();
+        let copy = temp.copy(rinit(), "rinit");
+        let ready = temp.file("ready");
+        let script = format!(
+            "{} hoard 3 {ready} & until [ -s {ready} ]; do :; done; mount -t proc -o hidepid={hidden} proc /proc || exit 9; \
+             exec setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies",
+            probe()
+        );
+        let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
+        let text = outcome.stdout.clone() + &outcome.stderr;
+        assert_ne!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "hidepid={hidden}");
+        assert!(text.contains("hidepid"), "hidepid={hidden}: {text}");
+    }
 }

@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod inherited;
+mod offspring;
+
 /// How long the longest duty lasts, in seconds.
 const LIFETIME: u64 = 300;
 
@@ -37,6 +40,11 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
             unsafe { CStr::from_ptr(*argv.add(index)) }
         })
         .collect();
+    perform(&words)
+}
+
+/// Does the duty that the words name.
+fn perform(words: &[&'static CStr]) -> c_int {
     let text = |at: usize| words.get(at).map_or("", |word| word.to_str().unwrap());
     let number = |at: usize| text(at).parse::<c_int>().unwrap();
     match text(1) {
@@ -44,6 +52,10 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         "exit" => return number(2),
         "die" => die(number(2)),
         "hold" => hold(),
+        // wait MILLISECONDS
+        "wait" => thread::sleep(Duration::from_millis(number(2) as u64)),
+        // exists FILE
+        "exists" => return c_int::from(!fs::exists(text(2)).unwrap()),
         "keep" => keep(),
         // record FILE [SIGNAL CODE]: exits with CODE on SIGNAL
         "record" => record(text(2), (words.len() > 3).then(|| (number(3), number(4)))),
@@ -69,6 +81,11 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
             record(text(2), None)
         }
         "flush" => flush(text(2), number(3)),
+        // flush-later FILE MILLISECONDS: the same without being asked
+        "flush-later" => {
+            thread::sleep(Duration::from_millis(number(3) as u64));
+            fs::write(text(2), "flushed\n").unwrap();
+        }
         "bequeath" => bequeath(text(2)),
         "queue" => queue(number(2), number(3), number(4)),
         "state" => print!("{}", state()),
@@ -86,6 +103,28 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         // exercise FILE [MILLISECONDS]
         "exercise" => exercise(text(2), if words.len() > 3 { number(3) } else { 300 }),
         "exercise-terminal" => exercise_terminal(),
+        // leaderless DUTY...
+        "leaderless" => offspring::leaderless(&words[1..]),
+        "respawn" => offspring::respawn(text(2)),
+        "fork-chain" => offspring::fork_chain(text(2)),
+        "fork-all-the-time" => offspring::fork_all_the_time(text(2)),
+        "idle" => offspring::idle(number(2), text(3)),
+        // interrupt PID [TIMES]
+        "interrupt" => offspring::interrupt(number(2), (words.len() > 3).then(|| number(3))),
+        "hoard-memory" => offspring::hoard_memory(),
+        // refuse NUMBER ERRNO COMMAND...: in a sandbox that refuses this system call
+        "refuse" => inherited::refuse(number(2), number(3), &words[4..]),
+        // with-child EXIT-SIGNAL FILE COMMAND...
+        "with-child" => inherited::with_child(number(2), text(3), &words[4..]),
+        // with-parent-death-signal SIGNAL COMMAND...
+        "with-parent-death-signal" => inherited::with_parent_death_signal(number(2), &words[3..]),
+        // with-lock FILE COMMAND...
+        "with-lock" => inherited::with_lock(text(2), &words[3..]),
+        // with-timer ALARM|VIRTUAL|PROF COMMAND...
+        "with-timer" => inherited::with_timer(text(2), &words[3..]),
+        // with-deadline FLAGS COMMAND...
+        "with-deadline" => inherited::with_deadline(number(2), &words[3..]),
+        "scheduling" => print!("{}", inherited::scheduling()),
         other => panic!("no such duty: {other}"),
     }
     0
@@ -131,12 +170,19 @@ fn next_signal() -> Option<libc::siginfo_t> {
 }
 
 fn line(arrived: &libc::siginfo_t) -> String {
-    if arrived.si_code == libc::SI_QUEUE {
+    let signal = arrived.si_signo;
+    match arrived.si_code {
+        libc::SI_USER | libc::SI_TKILL => format!("{signal} plain\n"),
         // SAFETY: sigqueue(3) sets the value.
-        let value = unsafe { arrived.si_value() }.sival_ptr as usize;
-        format!("{} value {value}\n", arrived.si_signo)
-    } else {
-        format!("{} plain\n", arrived.si_signo)
+        libc::SI_QUEUE => format!("{signal} value {}\n", unsafe { arrived.si_value() }.sival_ptr as usize),
+        // What else a process may say of a signal that it sends: rt_sigqueueinfo(2).
+        code @ ..0 => {
+            // SAFETY: the value is at the same place whatever the code, and any word there is one.
+            let value = unsafe { arrived.si_value() }.sival_ptr as usize;
+            format!("{signal} code {code} value {value}\n")
+        }
+        // The kernel's own.
+        _ => format!("{signal} plain\n"),
     }
 }
 

@@ -202,11 +202,16 @@ impl Container {
     /// Waits until it has written this, or ended without.
     pub fn wait_until_logged(&self, text: &str) {
         wait_until(&format!("a container to write {text:?}"), || {
-            let running = self.engine.get(&["inspect", "--format", "{{.State.Running}}", &self.name]) == "true";
+            let running = self.is_running();
             let logs = self.logs();
             assert!(running || logs.contains(text), "the container has ended: {logs:?}, and not {text:?}");
             logs.contains(text).then_some(())
         });
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&self) -> bool {
+        self.engine.get(&["inspect", "--format", "{{.State.Running}}", &self.name]) == "true"
     }
 
     /// `docker kill --signal`

@@ -3,6 +3,7 @@
 pub mod containerd;
 pub mod engine;
 pub mod interactive;
+mod nginx;
 pub mod podman;
 mod processes;
 pub mod pty;
@@ -16,6 +17,7 @@ mod temp_dir;
 pub mod trace;
 mod wait;
 
+pub use nginx::nginx_settings;
 pub use processes::*;
 pub use recorder::*;
 pub use running::*;

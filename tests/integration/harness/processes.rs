@@ -28,6 +28,33 @@ pub fn queue_one(pid: pid_t, signal: c_int, value: usize) {
     assert_eq!(unsafe { libc::sigqueue(pid, signal, value) }, 0, "cannot queue {signal} to {pid}");
 }
 
+/// Queues a signal once, with a value and the code that tells where it comes from: rt_sigqueueinfo(2).
+pub fn queue_info(pid: pid_t, signal: c_int, code: c_int, value: usize) {
+    // SAFETY: an all-zero siginfo_t is a valid one; `Queued` is the start of one that was queued with a value.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        info.si_signo = signal;
+        info.si_code = code;
+        let sent = (&raw mut info).cast::<Queued>();
+        (*sent).pid = libc::getpid();
+        (*sent).value = value;
+        let result = libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, &raw const info);
+        assert_eq!(result, 0, "cannot queue {signal} to {pid}: {}", std::io::Error::last_os_error());
+    }
+}
+
+/// The start of a siginfo_t whose signal was queued with a value: sigaction(2).
+#[repr(C)]
+struct Queued {
+    numbers: [c_int; 3],
+    /// Where a word has eight bytes, what follows is at a multiple of that.
+    #[cfg(target_pointer_width = "64")]
+    gap: c_int,
+    pid: pid_t,
+    user: libc::uid_t,
+    value: usize,
+}
+
 /// For a program that enters the PID namespace of this process from outside, as `docker exec` and the containers of a pod
 /// do: its parent, nsenter(1), stays out there.
 pub fn in_pid_namespace_of(pid: pid_t) -> Command {
@@ -70,6 +97,14 @@ pub fn state(pid: pid_t) -> Option<char> {
 /// Whether a process waits for a signal by sigtimedwait(2).
 pub fn is_waiting(pid: pid_t) -> bool {
     fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|function| function.contains("sigtimedwait"))
+}
+
+/// Whether it does so for as long as it takes.
+pub fn is_waiting_without_deadline(pid: pid_t) -> bool {
+    // The number and arguments of the call: proc_pid_syscall(5). The third one is how long rt_sigtimedwait(2) waits.
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let words: Vec<&str> = call.split_ascii_whitespace().collect();
+    words.first() == Some(&libc::SYS_rt_sigtimedwait.to_string().as_str()) && words.get(3) == Some(&"0x0")
 }
 
 /// Whether a process waits for input: in read(2) on a terminal, or in poll(2) or a call like it.

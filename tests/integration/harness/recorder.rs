@@ -15,6 +15,11 @@ pub fn recorded_signals(file: &str) -> Vec<String> {
     text.lines().filter(|line| !line.starts_with("ready")).map(str::to_owned).collect()
 }
 
+/// How often a recording probe wrote this line.
+pub fn count_recorded(file: &str, line: &str) -> usize {
+    recorded_signals(file).iter().filter(|got| *got == line).count()
+}
+
 /// A recording probe's pid, as this process sees it: the namespace's own is what it wrote.
 pub fn pid_of(file: &str) -> pid_t {
     let text = fs::read_to_string(file).unwrap();

@@ -107,6 +107,8 @@ struct Options {
     capture: bool,
     quiet: bool,
     none: bool,
+    /// Starts no further test when one has failed.
+    fail_fast: bool,
     threads: usize,
 }
 
@@ -122,6 +124,7 @@ impl Options {
             capture: true,
             quiet: false,
             none: false,
+            fail_fast: false,
             threads: threads.unwrap_or(processors),
         };
         let mut words = words.into_iter().flat_map(|word| match word.split_once('=') {
@@ -135,6 +138,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--nocapture" | "--no-capture" => options.capture = false,
                 "--quiet" | "-q" => options.quiet = true,
+                "--fail-fast" => options.fail_fast = true,
                 // No test is marked as ignored.
                 "--ignored" => options.none = true,
                 "--include-ignored" => {}
@@ -168,6 +172,9 @@ fn run_all(chosen: &[&Test], left_out: usize, options: &Options) -> ExitCode {
                 loop {
                     let Some(test) = waiting.lock().unwrap().next() else { break };
                     let verdict = run(test, options.capture);
+                    if options.fail_fast && matches!(verdict, Verdict::Failed(..)) {
+                        waiting.lock().unwrap().by_ref().for_each(drop);
+                    }
                     let line = match &verdict {
                         Verdict::Passed => "ok".to_owned(),
                         Verdict::Skipped(reason) => format!("skipped: {reason}"),

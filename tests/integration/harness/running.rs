@@ -56,6 +56,11 @@ pub fn command<W: AsRef<OsStr>>(words: &[W]) -> Command {
     command
 }
 
+/// Options and what follows them, as one list of words.
+pub fn words(options: &[&str], command: &[&str]) -> Vec<String> {
+    options.iter().chain(command).map(|word| (*word).to_owned()).collect()
+}
+
 /// Any program, to be started like rinit: with a /proc of the namespace's own and no variable of rinit's.
 pub fn program(path: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(path);

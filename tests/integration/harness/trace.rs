@@ -75,6 +75,12 @@ pub struct TracedProcess {
 }
 
 impl TracedProcess {
+    /// The names of the calls so far, from the process's first on: the one that held it comes before rinit's.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read(&self.file).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().filter_map(name_of_call).map(str::to_owned).collect()
+    }
+
     /// What strace wrote, whole: once rinit has ended.
     pub fn trace(&mut self) -> String {
         self.strace.wait().unwrap();

@@ -1,0 +1,191 @@
+//! The definition of the command line. The help, the man page and the shell completions are made of it.
+
+use clap::builder::{OsStringValueParser, ValueParser};
+use clap::{Arg, ArgAction, Command};
+
+/// An option, and the variable that stands for it.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
+    pub(super) option: &'static str,
+    pub(super) variable: &'static str,
+}
+
+pub(super) const SINGLE_CHILD: Setting = Setting { option: "single-child", variable: "RINIT_SINGLE_CHILD" };
+pub(super) const ALL: Setting = Setting { option: "all", variable: "RINIT_ALL" };
+pub(super) const GROUP: Setting = Setting { option: "kill-process-group", variable: "RINIT_KILL_PROCESS_GROUP" };
+pub(super) const REWRITE: Setting = Setting { option: "rewrite", variable: "RINIT_REWRITE" };
+pub(super) const PARENT_DEATH_SIGNAL: Setting =
+    Setting { option: "parent-death-signal", variable: "RINIT_PARENT_DEATH_SIGNAL" };
+pub(super) const REMAP_EXIT: Setting = Setting { option: "remap-exit", variable: "RINIT_REMAP_EXIT" };
+pub(super) const GRACE: Setting = Setting { option: "grace", variable: "RINIT_GRACE" };
+pub(super) const WAIT_ALL: Setting = Setting { option: "wait-all", variable: "RINIT_WAIT_ALL" };
+pub(super) const KILL_AFTER: Setting = Setting { option: "kill-after", variable: "RINIT_KILL_AFTER" };
+pub(super) const WARN_ON_REAP: Setting = Setting { option: "warn-on-reap", variable: "RINIT_WARN_ON_REAP" };
+pub(super) const VERBOSE: Setting = Setting { option: "verbose", variable: "RINIT_LOG" };
+
+/// Every option that has a variable.
+pub(super) const SETTINGS: [Setting; 11] = [
+    SINGLE_CHILD,
+    ALL,
+    GROUP,
+    REWRITE,
+    PARENT_DEATH_SIGNAL,
+    REMAP_EXIT,
+    GRACE,
+    WAIT_ALL,
+    KILL_AFTER,
+    WARN_ON_REAP,
+    VERBOSE,
+];
+
+pub(super) const PAUSE: &str = "pause";
+pub(super) const INSTALL: &str = "install";
+pub(super) const ZOMBIES: &str = "zombies";
+pub(super) const HELP: &str = "help";
+pub(super) const VERSION: &str = "version";
+pub(super) const LICENSE: &str = "license";
+pub(super) const COMMAND: &str = "command";
+
+/// What `--version` says after the name. dockerd reads the commit: moby, parseInitVersion.
+pub(super) const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), " - git.", env!("RINIT_COMMIT"));
+
+const FOOTER: &str = "\
+A variable stands for its option; the command line wins. A boolean is 1, true, yes, on or
+0, false, no, off. DURATION is 10, 0.5, 10s, 2m, 1h or 1d. SIGNAL is TERM, SIGTERM, 15, RTMIN+n
+or RTMAX-n.
+
+Exit codes: the command's own; 128 + n if signal n killed it; 127 if it was not found;
+126 if it cannot be run; 125 if rinit itself failed.
+
+Called by the name of another init (tini, docker-init, catatonit, podman-init, dumb-init),
+rinit forwards signals, exits and reads variables as that init does.
+
+Example, the last lines of a Dockerfile:
+  ENTRYPOINT [\"/rinit\", \"--\"]
+  CMD [\"/app/server\", \"--port\", \"8080\"]";
+
+/// The command line.
+pub fn command() -> Command {
+    let arguments = [signals(), leaving(), messages(), instead(), about(), accepted()].into_iter().flatten();
+    Command::new("rinit")
+        .version(VERSION_TEXT)
+        .about("An init for containers: reaps orphans, passes signals on, exits with the command's code.")
+        .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
+        .after_help(FOOTER)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .infer_long_args(true)
+        .args(arguments)
+        .arg(
+            Arg::new(COMMAND)
+                .value_name("COMMAND")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .hide(true)
+                .value_parser(ValueParser::os_string()),
+        )
+}
+
+fn signals() -> Vec<Arg> {
+    let arguments = vec![
+        flag(SINGLE_CHILD.option).short('c').help("Forward signals to the main child alone, not to its process group"),
+        flag(ALL.option).short('a').help("Forward signals to every process, those of daemons included"),
+        list(REWRITE.option, "FROM:TO")
+            .short('r')
+            .help("Forward signal TO in place of FROM; TO 0 or none drops it; repeatable, or a list with commas"),
+        value(PARENT_DEATH_SIGNAL.option, "SIGNAL")
+            .short('p')
+            .help("Receive SIGNAL, and so forward it, when rinit's own parent dies"),
+    ];
+    section("Signals", arguments)
+}
+
+fn leaving() -> Vec<Arg> {
+    let arguments = vec![
+        list(REMAP_EXIT.option, "CODE").short('e').help(
+            "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a list with commas",
+        ),
+        value(GRACE.option, "DURATION").help(
+            "When the command has ended, send SIGTERM to every process left and wait this long for them; \
+             without it, exit at once",
+        ),
+        flag(WAIT_ALL.option).help("When the command has ended, wait until every process left has ended by itself"),
+        value(KILL_AFTER.option, "DURATION")
+            .help("Kill a command that has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, never"),
+    ];
+    section("Leaving", arguments)
+}
+
+fn messages() -> Vec<Arg> {
+    let arguments = vec![
+        flag(WARN_ON_REAP.option).short('w').help("Log a warning for each orphan reaped: pid, name, how it ended"),
+        Arg::new(VERBOSE.option).long(VERBOSE.option).short('v').action(ArgAction::Count).help(
+            "Log more on stderr: -v info, -vv debug, -vvv trace; the variable takes a filter such as debug \
+             or rinit::init::reap=trace",
+        ),
+    ];
+    section("Messages", arguments)
+}
+
+fn instead() -> Vec<Arg> {
+    let arguments = vec![
+        flag(PAUSE).short('P').help("Run no command: reap and wait, exit 0 on SIGTERM or SIGINT"),
+        value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
+        flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit 1 if there are any"),
+    ];
+    section("Instead of a command", arguments)
+}
+
+fn about() -> Vec<Arg> {
+    let arguments = vec![
+        flag(HELP).short('h').help("Print this help"),
+        flag(VERSION).short('V').help("Print the version"),
+        flag(LICENSE).short('l').short_alias('L').help("Print the license"),
+    ];
+    section("About", arguments)
+}
+
+fn accepted() -> Vec<Arg> {
+    let arguments = vec![
+        flag("subreaper")
+            .short('s')
+            .hide_short_help(true)
+            .help("No effect: rinit is always a subreaper if it is not PID 1"),
+        flag(GROUP.option).short('g').hide_short_help(true).help(
+            "Forward signals to the process group; this is the default, unless rinit is called tini, docker-init, \
+             catatonit or podman-init",
+        ),
+    ];
+    section("For users of tini and catatonit", arguments)
+}
+
+/// These options under a heading. Each help that has a variable names it.
+fn section(heading: &'static str, arguments: Vec<Arg>) -> Vec<Arg> {
+    let variable = |argument: &Arg| SETTINGS.iter().find(|setting| argument.get_id() == setting.option);
+    let describe = |argument: Arg| {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        match variable(&argument) {
+            Some(setting) => argument.help(format!("{help} [env: {}]", setting.variable)),
+            None => argument,
+        }
+    };
+    arguments.into_iter().map(|argument| describe(argument).help_heading(heading)).collect()
+}
+
+fn flag(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn value(name: &'static str, placeholder: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(placeholder)
+        .value_parser(OsStringValueParser::new())
+        // `-e -1` is a wrong value of -e, not an unknown option.
+        .allow_hyphen_values(true)
+}
+
+fn list(name: &'static str, placeholder: &'static str) -> Arg {
+    value(name, placeholder).action(ArgAction::Append)
+}

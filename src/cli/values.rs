@@ -1,0 +1,165 @@
+//! Values of options and variables: signals, rewrites, exit codes, durations, booleans, log filters.
+//!
+//! Each reader gets where the value is from (`--grace`, `RINIT_GRACE`) and the value. It refuses with a line that names both, and
+//! what is accepted.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::error::Error;
+use crate::logging::escape::Escaped;
+use crate::signal::Signal;
+
+const SIGNALS: &str = "signals are names (TERM, SIGTERM), numbers 1 to 64, RTMIN+n or RTMAX-n";
+
+/// A rule for a signal: what to forward in place of it. `None` drops it.
+pub(super) type Rewrite = (Signal, Option<Signal>);
+
+/// Refuses a value.
+pub(super) fn refused(source: &str, value: &OsStr, accepted: &str) -> Error {
+    Error::Usage(format!("{source}: '{}' is not accepted; {accepted}", Escaped::os(value)))
+}
+
+pub(super) fn boolean(source: &str, value: &OsStr) -> Result<bool, Error> {
+    match value.to_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("1" | "true" | "yes" | "on") => Ok(true),
+        Some("0" | "false" | "no" | "off") => Ok(false),
+        _ => Err(refused(source, value, "use 1, true, yes, on or 0, false, no, off")),
+    }
+}
+
+/// `FROM:TO`.
+pub(super) fn rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
+    let wrong = |why: &str| refused(source, value, &format!("{why}; use FROM:TO; {SIGNALS}; TO 0 or none drops it"));
+    let (from, to) = value.to_str().and_then(|text| text.split_once(':')).ok_or_else(|| wrong("it has no colon"))?;
+    if to.contains(':') {
+        return Err(wrong("it has more than one colon"));
+    }
+    let signal = |name: &str| {
+        Signal::parse(name).ok_or_else(|| wrong(&format!("unknown signal '{}'", Escaped::bytes(name.as_bytes()))))
+    };
+    let from = signal(from)?;
+    match to {
+        "0" => Ok((from, None)),
+        none if none.eq_ignore_ascii_case("none") => Ok((from, None)),
+        _ => Ok((from, Some(signal(to)?))),
+    }
+}
+
+/// A rewrite of a signal that rinit receives and forwards.
+pub(super) fn effective_rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
+    let rule = rewrite(source, value)?;
+    if rule.0.is_forwarded() {
+        Ok(rule)
+    } else {
+        Err(refused(source, value, &format!("{} cannot be received or is never forwarded", rule.0)))
+    }
+}
+
+pub(super) fn signal(source: &str, value: &OsStr) -> Result<Signal, Error> {
+    value.to_str().and_then(Signal::parse).ok_or_else(|| refused(source, value, SIGNALS))
+}
+
+pub(super) fn exit_code(source: &str, value: &OsStr) -> Result<u8, Error> {
+    let text = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let code = text.and_then(|digits| digits.parse().ok());
+    code.ok_or_else(|| refused(source, value, "exit codes are numbers from 0 to 255"))
+}
+
+/// A duration as sleep(1) and timeout(1) have it: a decimal number of seconds, or of the unit that follows it.
+pub(super) fn duration(source: &str, value: &OsStr) -> Result<Duration, Error> {
+    read_duration(value.to_str().unwrap_or_default())
+        .ok_or_else(|| refused(source, value, "durations are like 10, 0.5, 10s, 2m, 1h or 1d"))
+}
+
+/// Reads whole numbers, to the nanosecond: the parser for floating-point numbers would add 20 KiB to the binary.
+fn read_duration(text: &str) -> Option<Duration> {
+    const NANOS: u128 = 1_000_000_000;
+    let (number, unit) = match text.as_bytes().last()? {
+        b's' => (text.strip_suffix('s')?, 1),
+        b'm' => (text.strip_suffix('m')?, 60),
+        b'h' => (text.strip_suffix('h')?, 60 * 60),
+        b'd' => (text.strip_suffix('d')?, 24 * 60 * 60),
+        _ => (text, 1),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
+    // The kernel knows nothing shorter than a nanosecond.
+    let digits = fraction.get(..9).unwrap_or(fraction);
+    let parts: u128 = if digits.is_empty() { 0 } else { digits.parse::<u64>().ok()?.into() };
+    let scale = u128::from(10u64.checked_pow(u32::try_from(9 - digits.len()).ok()?)?);
+    let nanos = (whole * NANOS + parts * scale) * unit;
+    let seconds = u64::try_from(nanos / NANOS).ok().filter(|seconds| i64::try_from(*seconds).is_ok())?;
+    Some(Duration::new(seconds, u32::try_from(nanos % NANOS).ok()?))
+}
+
+/// A filter of env_logger's: levels, and modules of rinit with or without a level. Not its search part (`/TEXT`): to search a
+/// message env_logger allocates.
+pub(super) fn log_filter<'a>(source: &str, value: &'a OsStr) -> Result<&'a str, Error> {
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let is_module = |word: &str| word == "rinit" || word.starts_with("rinit::");
+    let is_directive = |directive: &str| match directive.split_once('=') {
+        Some((module, level)) => is_module(module.trim()) && is_level(level.trim()),
+        None => is_level(directive) || is_module(directive),
+    };
+    let text = value.to_str().filter(|text| !text.contains('/'));
+    text.filter(|text| text.split(',').all(|directive| is_directive(directive.trim()))).ok_or_else(|| {
+        let accepted = "use off, error, warn, info, debug or trace, also for a part (rinit::init::reap=debug), \
+                        separated by commas";
+        refused(source, value, accepted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_sleep() {
+        for (text, millis) in [
+            ("0", 0),
+            ("10", 10_000),
+            ("0.5", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("1.5m", 90_000),
+            (".5", 500),
+            ("5.", 5_000),
+            ("1d", 86_400_000),
+        ] {
+            assert_eq!(read_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        assert_eq!(read_duration("0.0000000019"), Some(Duration::from_nanos(1)));
+        for text in [
+            "",
+            ".",
+            "s",
+            "-1",
+            "+1",
+            "1x",
+            "1 s",
+            "inf",
+            "NaN",
+            "nan",
+            "infinity",
+            "1e3",
+            "0x1",
+            "1.2.3",
+            "99999999999999999999",
+            "9223372036854775807d",
+            "1ms",
+            "١",
+        ] {
+            assert_eq!(read_duration(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `--install`: the binary copies itself to a place where a container that knows nothing of rinit can start it.
+//!
+//! Its image may hold nothing else, so it needs nothing but itself, not even /proc.
+
+use std::ffi::{CStr, OsStr};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::logging::escape::Escaped;
+use crate::sys::process;
+
+/// Copies this very binary to `path`, or into it if it is a directory. The name is there whole or not at all, with mode 0755: the copy is
+/// written to a temporary file beside it, and renamed.
+///
+/// # Errors
+/// [`Error::Io`] with the file that could not be read or written, [`Error::Usage`] if `path` is neither a regular file nor a directory
+/// nor a new name. No half-written file stays.
+pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
+    let path = Path::new(path);
+    let target = if path.is_dir() { path.join("rinit") } else { path.to_owned() };
+    let shown = Escaped::os(target.as_os_str());
+    let cannot = |error| Error::Io(format!("cannot install to '{shown}'"), error);
+    if target.file_name().is_none() {
+        return Err(cannot(io::Error::from_raw_os_error(libc::EISDIR)));
+    }
+    if let Some(kind) = foreign_kind(&target).map_err(cannot)? {
+        let accepted = "give a new name, a regular file or a directory";
+        return Err(Error::Usage(format!("cannot install to '{shown}': it is {kind}; {accepted}")));
+    }
+    let mut own = open_own_binary().map_err(|error| Error::Io("cannot read rinit's own binary".into(), error))?;
+    let temporary = temporary_beside(&target);
+    let result = write(&mut own, &temporary).and_then(|()| fs::rename(&temporary, &target));
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result.map_err(cannot)
+}
+
+/// What is there, if it must not be replaced: anything but a regular file, or a link to one.
+fn foreign_kind(target: &Path) -> io::Result<Option<&'static str>> {
+    let own = match fs::symlink_metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?.file_type(),
+    };
+    let Ok(file) = fs::metadata(target) else { return Ok(Some("a link to a file that is not there")) };
+    let kind = file.file_type();
+    Ok(match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() && own.is_symlink() => Some("a link to a directory"),
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_fifo() => Some("a FIFO"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    })
+}
+
+/// A new name in the same directory, so that the rename stays within one file system. Several containers may install to a volume that
+/// they share, each of them as process 1, so the pid alone would not do.
+fn temporary_beside(target: &Path) -> PathBuf {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    target.with_file_name(format!(".rinit-{}-{}.tmp", process::own_pid(), now.as_nanos()))
+}
+
+fn write(own: &mut File, temporary: &Path) -> io::Result<()> {
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o755).open(temporary)?;
+    io::copy(own, &mut copy)?;
+    // The umask may have taken bits away.
+    copy.set_permissions(Permissions::from_mode(0o755))?;
+    copy.sync_all()
+}
+
+/// The running binary: by /proc, which finds it also if the file was renamed; without /proc by the name it was started by, which the
+/// kernel keeps: getauxval(3), AT_EXECFN.
+fn open_own_binary() -> io::Result<File> {
+    File::open("/proc/self/exe").or_else(|error| {
+        // SAFETY: no argument but a number.
+        let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
+        if name.is_null() {
+            return Err(error);
+        }
+        // SAFETY: not null, so the C string that the kernel put on the stack, there for the process's life.
+        let name = unsafe { CStr::from_ptr(name) };
+        File::open(OsStr::from_bytes(name.to_bytes()))
+    })
+}

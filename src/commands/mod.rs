@@ -1,0 +1,48 @@
+//! What rinit does instead of being an init: `--install`, `--zombies`, and printing a text.
+
+pub(crate) mod install;
+pub(crate) mod zombies;
+
+use libc::{STDOUT_FILENO, c_int, sighandler_t};
+use nix::errno::Errno;
+
+use crate::error::Error;
+use crate::signal::{self, Signal, SignalSet};
+use crate::sys::{descriptor, process};
+
+/// Runs a command that can be interrupted: by the signals that end any program.
+pub(crate) fn run(mask: Result<SignalSet, Errno>, command: impl FnOnce() -> Result<u8, Error>) -> Result<u8, Error> {
+    extern "C" fn exit(number: c_int) {
+        // SAFETY: _exit(2) is async-signal-safe: signal-safety(7).
+        unsafe { libc::_exit(128 + number) }
+    }
+    if process::own_pid() == 1 {
+        // The kernel drops what PID 1 does not handle: pid_namespaces(7).
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+            // SAFETY: the handler only calls _exit(2).
+            let _ = unsafe { signal.set_action(exit as extern "C" fn(c_int) as sighandler_t) };
+        }
+    }
+    if let Ok(mask) = mask {
+        let _ = signal::set_mask(mask);
+    }
+    command()
+}
+
+/// Writes all of a text to stdout, and waits for its reader.
+///
+/// # Errors
+/// [`Error::Failed`] with what write(2) says.
+pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let error = |errno| Err(Error::Failed("cannot write to stdout".into(), errno));
+        match nix::unistd::write(descriptor::standard(STDOUT_FILENO), rest) {
+            Ok(0) => return error(Errno::EIO),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return error(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! `--zombies`: which live parents hold zombies. It is for `docker exec` in an image that holds nothing else.
+//!
+//! An init reaps a zombie only once its parent is gone. A zombie that stays is the fault of a live parent, and this names that.
+
+use std::cmp::Reverse;
+use std::fmt::Write;
+use std::thread;
+use std::time::Duration;
+
+use libc::pid_t;
+
+use crate::error::Error;
+use crate::logging::escape::Escaped;
+use crate::procfs::{self, Process};
+use crate::signal::scope::{Moment, TICKS};
+use crate::sys::process;
+
+/// A child that has just ended is a zombie for a moment in any program. One that is a zombie at two looks stays one.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// Zombies' names shown for one parent.
+const NAMES_SHOWN: usize = 5;
+
+/// Prints a row for each guilty parent and a closing line. Returns the exit code: 1 if there are zombies.
+///
+/// # Errors
+/// [`Error::Usage`] if /proc cannot be read, or shows no zombies and hides other users' processes; [`Error::Failed`] if stdout cannot be
+/// written.
+pub(crate) fn list() -> Result<u8, Error> {
+    let before = look()?;
+    let look = if before.processes.iter().any(Process::first_thread_has_ended) {
+        thread::sleep(BETWEEN_LOOKS);
+        look()?
+    } else {
+        Look { processes: before.processes.clone(), ..before }
+    };
+    let stays = |zombie: &&Process| {
+        let is_same = |other: &Process| (other.pid, other.start) == (zombie.pid, zombie.start);
+        zombie.first_thread_has_ended()
+            && before.processes.iter().any(|other| is_same(other) && other.first_thread_has_ended())
+    };
+    let ended: Vec<Process> = look.processes.iter().filter(stays).copied().collect();
+    // Nobody can reap a process whose first thread has ended before the others: pthread_exit(3).
+    let (zombies, unfinished): (Vec<_>, Vec<_>) = ended.into_iter().partition(Process::is_zombie);
+    if zombies.is_empty() && look.is_partial {
+        let why = "cannot see the processes of other users: /proc hides them (hidepid); run this as root";
+        return Err(Error::Usage(why.into()));
+    }
+    super::print(report(&look.processes, &zombies, unfinished.len(), Moment::now(), look.is_partial).as_bytes())?;
+    Ok(u8::from(!zombies.is_empty()))
+}
+
+/// What /proc shows at one time.
+struct Look {
+    processes: Vec<Process>,
+    /// It hides the processes of other users: the hidepid option, proc(5).
+    is_partial: bool,
+}
+
+fn look() -> Result<Look, Error> {
+    let mut processes = Vec::new();
+    let unreadable = |error| Error::Usage(format!("{error}; mount /proc in this container"));
+    let refused = procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
+    // Each namespace has a PID 1.
+    let lacks_init = !processes.iter().any(|process| process.pid == 1) && process::own_pid() != 1;
+    Ok(Look { processes, is_partial: refused > 0 || lacks_init })
+}
+
+fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, is_partial: bool) -> String {
+    let mut parents: Vec<(pid_t, Vec<&Process>)> = Vec::new();
+    for zombie in zombies {
+        match parents.iter_mut().find(|(parent, _)| *parent == zombie.parent) {
+            Some((_, children)) => children.push(zombie),
+            None => parents.push((zombie.parent, vec![zombie])),
+        }
+    }
+    parents.sort_unstable_by_key(|(parent, children)| (Reverse(children.len()), *parent));
+    let mut text = String::new();
+    if !parents.is_empty() {
+        text.push_str("    PID  ZOMBIES    OLDEST  COMMAND          THEIR COMMANDS\n");
+    }
+    for (parent, children) in &parents {
+        let command = match all.iter().find(|process| process.pid == *parent) {
+            Some(process) => Escaped::bytes(process.name()).to_string(),
+            None if *parent == 0 => "(outside)".into(),
+            None => "(ended)".into(),
+        };
+        let oldest = children.iter().map(|child| now.ticks_since(child.start)).max().unwrap_or(0);
+        let age = age(oldest / TICKS);
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{parent:>7}  {:>7}  {age:>8}  {command:<15}  {}", children.len(), names(children));
+    }
+    let _ = match (zombies.len(), parents.len()) {
+        (0, _) => writeln!(text, "no zombies"),
+        (count, guilty) => writeln!(
+            text,
+            "{count} {} of {guilty} {} that {} not wait for {} children",
+            if count == 1 { "zombie" } else { "zombies" },
+            if guilty == 1 { "process" } else { "processes" },
+            if guilty == 1 { "does" } else { "do" },
+            if guilty == 1 { "its" } else { "their" },
+        ),
+    };
+    if unfinished > 0 {
+        let _ = writeln!(text, "not counted: {unfinished} whose threads still run; they cannot be reaped yet");
+    }
+    if is_partial {
+        text.push_str("there may be more: /proc hides the processes of other users (hidepid); run this as root\n");
+    }
+    text
+}
+
+/// Each name and how often it occurs, the most frequent first: `sh (3), sleep`.
+fn names(zombies: &[&Process]) -> String {
+    let mut counts: Vec<(&[u8], usize)> = Vec::new();
+    for zombie in zombies {
+        match counts.iter_mut().find(|(name, _)| *name == zombie.name()) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((zombie.name(), 1)),
+        }
+    }
+    counts.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
+    let mut text = String::new();
+    for (place, (name, count)) in counts.iter().take(NAMES_SHOWN).enumerate() {
+        text.push_str(if place == 0 { "" } else { ", " });
+        let _ = write!(text, "{}", Escaped::bytes(name));
+        if *count > 1 {
+            let _ = write!(text, " ({count})");
+        }
+    }
+    if counts.len() > NAMES_SHOWN {
+        let _ = write!(text, " and {} other names", counts.len() - NAMES_SHOWN);
+    }
+    text
+}
+
+/// Seconds as people say them: `42s`, `5m`, `3h`, `2d`.
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        7200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procfs::tests::process;
+
+    #[test]
+    fn the_guilty_parent_is_named_with_its_zombies() {
+        let all = vec![
+            process(7, 1, b'S', "driver"),
+            process(8, 7, b'Z', "sh"),
+            process(9, 7, b'Z', "sh"),
+            process(10, 7, b'Z', "gpu\n\x1b[m"),
+        ];
+        let text = report(&all, &all[1..], 0, Moment::now(), false);
+        assert!(text.contains("  driver           sh (2), gpu\\n\\u{1b}[m\n"), "{text}");
+        assert!(text.ends_with("3 zombies of 1 process that does not wait for its children\n"), "{text}");
+    }
+
+    #[test]
+    fn nobody_is_named_where_all_is_well() {
+        assert_eq!(report(&[process(1, 0, b'S', "rinit")], &[], 0, Moment::now(), false), "no zombies\n");
+    }
+}

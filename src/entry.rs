@@ -1,0 +1,159 @@
+//! The program's entry point, which blocks every signal before the C library starts.
+//!
+//! The kernel drops a signal to PID 1 that is neither blocked nor handled, signal(7). A signal that arrives while the
+//! C library sets itself up would therefore be lost. `rinit_start` blocks all of them with one system call and goes
+//! on to the C library's `_start`, with the registers and the stack as the kernel left them. build.rs makes it the
+//! entry point of the executable, on the architectures that have one here.
+//!
+//! The code is position independent and uses no relocation that would have to be applied first. The mask's own
+//! memory holds the new set, every signal, until the kernel stores the old one there: it reads the one before it
+//! writes the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// All ones: every signal. No process has SIGKILL and SIGSTOP blocked, so this is no mask that the kernel returns.
+const NOT_STORED: u64 = u64::MAX;
+
+/// The set to block, and then the signal mask that rinit was started with.
+static INHERITED_MASK: AtomicU64 = AtomicU64::new(NOT_STORED);
+
+/// The signal mask that rinit was started with. Signals are blocked then. Returns `None` if nothing has blocked them
+/// yet: on an architecture without an entry point here, or if a sandbox refuses the call.
+pub fn inherited_mask() -> Option<u64> {
+    Some(INHERITED_MASK.load(Ordering::Relaxed)).filter(|mask| *mask != NOT_STORED)
+}
+
+// Each makes the call rt_sigprocmask(SIG_SETMASK = 2, mask, mask, 8).
+
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    "rinit_start:",
+    "mov r12, rdx", // the ABI hands a function for atexit(3) to _start in rdx
+    "mov eax, 14",
+    "mov edi, 2",
+    "lea rsi, [rip + {mask}]",
+    "mov rdx, rsi",
+    "mov r10d, 8",
+    "syscall",
+    "mov rdx, r12",
+    "xor r12d, r12d",
+    "jmp _start",
+    mask = sym INHERITED_MASK,
+);
+
+#[cfg(target_arch = "x86")]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    "rinit_start:",
+    "movl %edx, %ebp", // the ABI hands a function for atexit(3) to _start in edx
+    "call 2f",
+    "2: popl %ecx",
+    "leal {mask} - 2b(%ecx), %ecx",
+    "movl %ecx, %edx",
+    "movl $2, %ebx",
+    "movl $8, %esi",
+    "movl $175, %eax",
+    "int $0x80",
+    "movl %ebp, %edx",
+    "xorl %ebp, %ebp",
+    "jmp _start",
+    mask = sym INHERITED_MASK,
+    options(att_syntax),
+);
+
+#[cfg(target_arch = "aarch64")]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    "rinit_start:",
+    "mov x9, x0", // the ABI hands a function for atexit(3) to _start in x0
+    "mov x8, #135",
+    "mov x0, #2",
+    "adrp x1, {mask}",
+    "add x1, x1, :lo12:{mask}",
+    "mov x2, x1",
+    "mov x3, #8",
+    "svc #0",
+    "mov x0, x9",
+    "b _start",
+    mask = sym INHERITED_MASK,
+);
+
+#[cfg(target_arch = "arm")]
+std::arch::global_asm!(
+    ".arm",
+    ".globl rinit_start",
+    ".type rinit_start, %function",
+    "rinit_start:",
+    "mov r12, r0", // the ABI hands a function for atexit(3) to _start in r0
+    "ldr r1, 3f",
+    "2: add r1, pc, r1", // pc is two instructions ahead
+    "mov r2, r1",
+    "mov r0, #2",
+    "mov r3, #8",
+    "mov r7, #175",
+    "svc #0",
+    "mov r0, r12",
+    "b _start",
+    ".balign 4",
+    "3: .word {mask} - (2b + 8)",
+    mask = sym INHERITED_MASK,
+);
+
+// ELFv2: at entry, and at the entry of `_start`, r12 is the address of the code; r2 and its TOC follow from it.
+#[cfg(all(target_arch = "powerpc64", target_endian = "little"))]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    ".type rinit_start, @function",
+    "rinit_start:",
+    "addis 2, 12, .TOC.-rinit_start@ha",
+    "addi 2, 2, .TOC.-rinit_start@l",
+    "mr 31, 7", // the ABI hands a function for atexit(3) to _start in r7
+    "addis 4, 2, {mask}@toc@ha",
+    "addi 4, 4, {mask}@toc@l",
+    "mr 5, 4",
+    "li 3, 2",
+    "li 6, 8",
+    "li 0, 174",
+    "sc",
+    "mr 7, 31",
+    "addis 12, 2, _start@toc@ha",
+    "addi 12, 12, _start@toc@l",
+    "mtctr 12",
+    "bctr",
+    mask = sym INHERITED_MASK,
+);
+
+#[cfg(target_arch = "riscv64")]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    ".type rinit_start, @function",
+    "rinit_start:",
+    "mv t0, a0", // the ABI hands a function for atexit(3) to _start in a0
+    ".option push",
+    ".option norelax", // `_start` sets gp; the linker must not address the mask by it before
+    "lla a1, {mask}",
+    ".option pop",
+    "mv a2, a1",
+    "li a0, 2",
+    "li a3, 8",
+    "li a7, 135",
+    "ecall",
+    "mv a0, t0",
+    "tail _start",
+    mask = sym INHERITED_MASK,
+);
+
+#[cfg(target_arch = "s390x")]
+std::arch::global_asm!(
+    ".globl rinit_start",
+    ".type rinit_start, @function",
+    "rinit_start:", // the ABI hands a function for atexit(3) to _start in r14
+    "larl %r3, {mask}",
+    "lgr %r4, %r3",
+    "lghi %r2, 2",
+    "lghi %r5, 8",
+    "svc 175",
+    "jg _start",
+    mask = sym INHERITED_MASK,
+);

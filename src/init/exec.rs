@@ -1,0 +1,167 @@
+//! execvp(3) without an allocation. The child calls it on a small stack, in rinit's own memory.
+
+use std::ffi::{CStr, OsStr};
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use libc::pid_t;
+use nix::errno::Errno;
+use nix::unistd::AccessFlags;
+
+use crate::sys::arguments::Arguments;
+use crate::sys::text::Text;
+use crate::sys::{environment, process};
+
+/// The shell that runs a script without `#!`: execvp(3).
+const SHELL: &CStr = c"/bin/sh";
+
+/// Where commands are looked for if PATH is not set: execvp(3), as glibc has it.
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// The longest name of a file that the kernel takes, with its NUL: PATH_MAX.
+type FileName = Text<{ libc::PATH_MAX as usize }>;
+
+/// Why the command did not run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// What the kernel said.
+    pub(super) errno: Errno,
+    /// What may help, or nothing.
+    pub(super) hint: &'static str,
+}
+
+/// Becomes the command. Returns only if that fails.
+pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
+    let Some(name) = command.first() else { return Refusal { errno: Errno::ENOENT, hint: "" } };
+    let mut variables = [PidVariable::new(); PID_VARIABLES.len()];
+    rename_process(old_pid, process::own_pid(), &mut variables);
+    // A name with a slash is that of a file already.
+    if name.to_bytes().contains(&b'/') {
+        return match execute_file(name, command) {
+            Ok(errno) => explain(errno, name),
+            Err(refusal) => refusal,
+        };
+    }
+    search(name, environment::variable("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes), command)
+}
+
+/// Looks for the command in the directories of PATH, of which an empty one is the working directory.
+fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
+    let mut answer = Refusal { errno: Errno::ENOENT, hint: "" };
+    let name = name.to_bytes_with_nul();
+    if name == b"\0" {
+        return answer;
+    }
+    if name.len() > libc::NAME_MAX as usize {
+        return Refusal { errno: Errno::ENAMETOOLONG, ..answer };
+    }
+    for directory in path.split(|byte| *byte == b':') {
+        let mut file = FileName::new();
+        let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+        // A directory that makes the name too long is passed over: execvp(3).
+        let fits = file.push(directory) && file.push(separator) && file.push(name);
+        let Some(file) = file.as_c_str().filter(|_| fits) else { continue };
+        match execute_file(file, command) {
+            Err(refusal) => return refusal,
+            // Found, but not to be run. Another directory may have one that can.
+            Ok(Errno::EACCES) => answer = Refusal { errno: Errno::EACCES, hint: "" },
+            Ok(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT)) => {
+                let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
+                answer = if is_unknown { explain(errno, file) } else { answer };
+            }
+            Ok(errno) => return explain(errno, file),
+        }
+    }
+    answer
+}
+
+/// Executes a file. Returns what the kernel says. A script without `#!` is the shell's, and then there is nothing more to try.
+fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
+    let run = |file: &CStr, arguments: Arguments| {
+        // SAFETY: both lists are as the kernel laid them out, ended by null pointers.
+        unsafe { process::execute(file, arguments.pointers(), environment::pointers().cast_const()) }
+    };
+    let errno = run(file, command);
+    if errno != Errno::ENOEXEC {
+        return Ok(errno);
+    }
+    match format_of(file) {
+        Format::Text => {
+            let arguments = command.run_by_shell(SHELL, file);
+            let errno = arguments.map_or(Errno::ENOEXEC, |arguments| run(SHELL, arguments));
+            Err(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" })
+        }
+        Format::Elf => Err(Refusal { errno, hint: "; the file is a program for another machine, or damaged" }),
+        Format::Unknown => Err(Refusal { errno, hint: "" }),
+    }
+}
+
+/// Adds what a person cannot see: execve(2) says ENOENT also if the file is there and what it names is not.
+fn explain(errno: Errno, file: &CStr) -> Refusal {
+    let is_there = || nix::unistd::access(file, AccessFlags::F_OK).is_ok();
+    let lacks_interpreter = errno == Errno::ENOENT && is_there();
+    let hint =
+        if lacks_interpreter { "; the file is there, but not the interpreter or loader that it names" } else { "" };
+    Refusal { errno, hint }
+}
+
+/// What a file is that the kernel cannot execute.
+enum Format {
+    /// Text, for the shell.
+    Text,
+    /// A program.
+    Elf,
+    /// Something else, or unreadable.
+    Unknown,
+}
+
+/// Text has no NUL in its first line: bash has the same rule.
+fn format_of(file: &CStr) -> Format {
+    let mut start = [0; 256];
+    let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
+    let read = nix::fcntl::open(file, flags, nix::sys::stat::Mode::empty())
+        .and_then(|opened| nix::unistd::read(&opened, &mut start));
+    // The shell could not read it either.
+    let Ok(length) = read else { return Format::Unknown };
+    let start = start.get(..length).unwrap_or_default();
+    if start.starts_with(b"\x7fELF") {
+        return Format::Elf;
+    }
+    let is_binary = start.iter().take_while(|byte| **byte != b'\n').any(|byte| *byte == 0);
+    if is_binary { Format::Unknown } else { Format::Text }
+}
+
+/// Variables that hold the pid of the process they are for: sd_listen_fds(3), sd_watchdog_enabled(3), systemd.exec(5).
+const PID_VARIABLES: [&[u8]; 3] = [b"LISTEN_PID=", b"WATCHDOG_PID=", b"SYSTEMD_EXEC_PID="];
+
+/// Names the same process by the inode of its pidfd, which is not the command's. Without it the pid counts.
+const PIDFD_VARIABLE: &[u8] = b"LISTEN_PIDFDID=";
+
+/// Room for a name, the digits of a pid and a NUL.
+type PidVariable = Text<32>;
+
+/// Puts the command's pid into those variables that hold rinit's: a service ignores what is meant for another process. execve(2) copies
+/// the texts, so they need not live longer than this child.
+fn rename_process(old: pid_t, new: pid_t, texts: &mut [PidVariable; PID_VARIABLES.len()]) {
+    let mut pid = Text::<12>::new();
+    let _ = write!(pid, "{old}");
+    let is_old = |name: &[u8], entry: &CStr| entry.to_bytes().strip_prefix(name) == Some(pid.as_bytes());
+    let mut listens = false;
+    for (place, entry) in environment::entries().enumerate() {
+        let known = PID_VARIABLES.iter().zip(texts.iter_mut()).find(|(name, _)| is_old(name, entry));
+        let Some((name, text)) = known else { continue };
+        listens |= name.starts_with(b"LISTEN");
+        *text = PidVariable::new();
+        text.push(name);
+        let _ = write!(text, "{new}\0");
+        if let Some(text) = text.as_c_str() {
+            // SAFETY: an entry's place; the text lives until the exec, and nothing reads the environment after a failed one.
+            unsafe { environment::replace(place, text) };
+        }
+    }
+    let pidfd = environment::entries().position(|entry| entry.to_bytes().starts_with(PIDFD_VARIABLE));
+    if let Some(place) = pidfd.filter(|_| listens) {
+        // SAFETY: an entry's place.
+        unsafe { environment::remove(place) };
+    }
+}

@@ -1,0 +1,301 @@
+//! The life of an init: prepare, spawn the command, release what is the command's, supervise, shut down.
+
+mod events;
+mod exec;
+mod forward;
+mod job_control;
+pub(crate) mod pause;
+mod reap;
+mod shutdown;
+mod spawn;
+mod watch;
+
+use std::time::{Duration, Instant};
+
+use libc::pid_t;
+use log::{Level, debug, error, info, log_enabled, warn};
+use nix::poll::{PollTimeout, poll};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::logging::{self, escape::Escaped};
+use crate::procfs;
+use crate::signal::scope::{AlreadySignalled, SignalScope, send_logged};
+use crate::signal::{Origin, Signal, SignalInfo, SignalSet};
+use crate::sys::arguments::Arguments;
+use crate::sys::wait::WaitFor;
+use crate::sys::{arena, descriptor, process};
+use events::{Event, EventSource};
+use forward::Forwarding;
+use job_control::{StopAction, StopSender, Terminal};
+use reap::{ReapOutcome, Reaper};
+use spawn::Inherited;
+
+/// Failures of reaping in a row after which rinit gives its main child up for lost, and the pause between them.
+const REAP_FAILURES: u32 = 100;
+const REAP_PAUSE: u8 = 10;
+
+/// Runs the command. Returns the exit code. Every signal is blocked already; `mask` is what was blocked before.
+///
+/// # Errors
+/// As for [`prepare`]. If the command cannot be started the reason has been logged, and the code is returned.
+pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
+    let Prepared { ignores_sigchld, dies_with_parent, role } = prepare(config, pid)?;
+    // Read the clock only if the closing line is logged: it faults in the vDSO's page tables.
+    let started = log_enabled!(Level::Info).then(Instant::now);
+    let terminal = if config.starts_session() { None } else { Terminal::controlling(pid, mask) };
+    let inherited = Inherited { pid, mask, ignores_sigchld, dies_with_parent };
+    let main_child = match spawn::start(config, command, inherited, terminal.as_ref()) {
+        Ok(main_child) => main_child,
+        Err(code) => {
+            if let Some(terminal) = &terminal {
+                terminal.take_back(0);
+            }
+            return Ok(code);
+        }
+    };
+
+    // From here on nothing returns an error: if rinit dies, the container dies.
+    release_inherited(terminal.as_ref());
+    // Stops mean something to rinit only if there is a terminal.
+    let wait_for = if terminal.is_some() { WaitFor::EndStopContinue } else { WaitFor::End };
+    info!("running {} as process {main_child}, rinit is {role}", Quoted(command));
+    let supervisor = Supervisor {
+        config,
+        terminal: terminal.as_ref(),
+        forwarding: Forwarding {
+            target: config.target,
+            main_child,
+            scope: SignalScope::of(pid),
+            has_job_control: terminal.as_ref().is_some_and(Terminal::has_job_control),
+        },
+        events: EventSource::default(),
+        reaper: Reaper::new(Some(main_child), wait_for, config.warn_on_reap),
+        forwarded_stop: None,
+        asked: None,
+        kill_at: None,
+    };
+    Ok(supervisor.run(started))
+}
+
+/// A process that has become an init.
+struct Prepared {
+    /// Whether it inherited SIGCHLD as ignored.
+    ignores_sigchld: bool,
+    /// Whether it is killed if its parent dies.
+    dies_with_parent: bool,
+    /// What makes it an init, in words.
+    role: &'static str,
+}
+
+/// Makes this process an init.
+///
+/// # Errors
+/// [`Error::Failed`] if the kernel or a sandbox refuses a call that an init cannot do without.
+fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
+    // Ignored, the kernel would reap the children itself, and their status would be lost: wait(2), notes.
+    let ignores_sigchld = Signal::CHLD
+        .set_ignored(false)
+        .map_err(|errno| Error::Failed("cannot set the disposition of SIGCHLD".into(), errno))?;
+    let dies_with_parent = receive_parent_death(config, pid)?;
+    // PID 1 is the reaper of its namespace anyway: pid_namespaces(7).
+    let role = if pid == 1 {
+        "PID 1"
+    } else if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
+        warn!("cannot become a subreaper: {}; orphans go to another process", errno.desc());
+        "no subreaper"
+    } else {
+        "a subreaper"
+    };
+    // The options have been read.
+    arena::release();
+    Ok(Prepared { ignores_sigchld, dies_with_parent, role })
+}
+
+/// Asks for the signal that is wanted on the parent's death, and sends it if the parent has died already: PR_SET_PDEATHSIG(2const).
+/// Returns whether that death kills rinit, as it may have been started.
+fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
+    let Some(signal) = config.parent_death_signal else {
+        // The death of PID 1 is everyone's.
+        return Ok(pid != 1 && nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL)));
+    };
+    let parent = process::parent_pid();
+    process::set_parent_death_signal(signal.number())
+        .map_err(|errno| Error::Failed(format!("cannot ask for {signal} on the parent's death"), errno))?;
+    if process::parent_pid() != parent {
+        signal.send(pid).map_err(|errno| {
+            Error::Failed(format!("the parent has died, and {signal} cannot be sent in its place"), errno)
+        })?;
+    }
+    Ok(signal == Signal::KILL)
+}
+
+/// Closes what is the command's: its reader sees end-of-file when the command closes stdout, and no directory stays in use. stderr stays
+/// open for messages, and so does rinit's own descriptor for the terminal.
+fn release_inherited(terminal: Option<&Terminal>) {
+    let own = terminal.map_or(libc::STDERR_FILENO, Terminal::descriptor);
+    // SAFETY: rinit owns one descriptor above stderr at most, and that one is left out.
+    unsafe {
+        descriptor::close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
+        descriptor::close_range(libc::STDERR_FILENO + 1, own - 1);
+        descriptor::close_range(own + 1, i32::MAX);
+    }
+    if let Err(errno) = nix::unistd::chdir(c"/") {
+        warn!("cannot move to /: {}", errno.desc());
+    }
+}
+
+/// An init whose command runs.
+struct Supervisor<'a> {
+    config: &'a Config,
+    terminal: Option<&'a Terminal>,
+    forwarding: Forwarding,
+    events: EventSource,
+    reaper: Reaper,
+    /// Who sent the stop that was forwarded last. The next stop of the command is the answer to it.
+    forwarded_stop: Option<StopSender>,
+    /// Who has been sent SIGTERM.
+    asked: Option<AlreadySignalled>,
+    /// When the main child is killed.
+    kill_at: Option<Instant>,
+}
+
+impl Supervisor<'_> {
+    /// From the command's start to the exit code.
+    fn run(mut self, started: Option<Instant>) -> u8 {
+        let code = self.supervise();
+        let (config, main_child) = (self.config, self.forwarding.main_child);
+        if let Some(terminal) = self.terminal {
+            terminal.take_back(main_child);
+        }
+        if config.persona.ends_group
+            && let Some(signal) = config.rewrites.apply(Signal::TERM)
+        {
+            send_logged(signal, -main_child);
+        }
+        if !config.grace.is_zero() || config.wait_all {
+            let (events, reaper) = (&mut self.events, &mut self.reaper);
+            shutdown::wait_for_others(config, self.forwarding.scope, self.asked, events, reaper);
+        }
+        if let Some(started) = started {
+            info!("exiting with {code} after {} and {:.1?}", self.reaper.orphans(), started.elapsed());
+        }
+        logging::report_dropped();
+        code
+    }
+
+    /// The loop: waits, reaps and forwards, until the main child has ended. Returns the exit code.
+    fn supervise(&mut self) -> u8 {
+        let mut more_children = false;
+        let mut failures = 0;
+        loop {
+            match self.events.next(more_children, self.kill_at) {
+                Event::Signal(info) => self.receive(&info),
+                Event::Deadline => self.kill(),
+                Event::Child => {
+                    let outcome = self.reaper.reap();
+                    more_children = !matches!(outcome, ReapOutcome::Nothing | ReapOutcome::NoChildren);
+                    match outcome {
+                        ReapOutcome::MainEnded(status) => return self.exit_code(status.shell_exit_code()),
+                        ReapOutcome::MainStopped(signal) => self.stopped(signal),
+                        ReapOutcome::MainContinued => self.forwarded_stop = None,
+                        ReapOutcome::Failed(errno) => {
+                            failures += 1;
+                            if failures > REAP_FAILURES {
+                                error!("cannot wait for the main child: {}; exiting without its code", errno.desc());
+                                return self.config.persona.codes.failure;
+                            }
+                            let _ = poll(&mut [], PollTimeout::from(REAP_PAUSE));
+                            continue;
+                        }
+                        ReapOutcome::More | ReapOutcome::Nothing | ReapOutcome::NoChildren => {}
+                    }
+                    failures = 0;
+                }
+            }
+            logging::report_dropped();
+        }
+    }
+
+    /// The main child's code, or 0 if it is to be that.
+    fn exit_code(&self, code: u8) -> u8 {
+        if self.config.remapped.contains(code) {
+            debug!("exit code {code} becomes 0");
+            return 0;
+        }
+        code
+    }
+
+    /// A signal was taken: what it becomes, and whom it goes to.
+    fn receive(&mut self, info: &SignalInfo) {
+        if let Some(signal) = forward::rewrite(self.config, info) {
+            match signal {
+                Signal::CONT => {
+                    self.forwarded_stop = None;
+                    if let Some(terminal) = self.terminal {
+                        terminal.hand_over(self.group());
+                    }
+                }
+                stop if stop == Signal::STOP || stop.is_terminal_stop() => self.record_stop(stop, info),
+                _ => {}
+            }
+            let recipients = self.forwarding.recipients(signal, info);
+            self.asked = forward::forward(self.config, signal, recipients, info).or(self.asked);
+            let asks_to_end = |signal| matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
+            if self.kill_at.is_none() && (asks_to_end(signal) || asks_to_end(info.signal)) {
+                self.kill_at = self.config.kill_after.and_then(|after: Duration| Instant::now().checked_add(after));
+            }
+        }
+        if self.config.persona.suspends_itself && info.signal.is_terminal_stop() {
+            // The kernel shields PID 1 from it.
+            let _ = Signal::STOP.send(process::own_pid());
+        }
+    }
+
+    /// Records who sent a stop that is about to be forwarded, unless the command handles it: then no stop follows.
+    fn record_stop(&mut self, stop: Signal, info: &SignalInfo) {
+        let is_terminals = info.origin() == Origin::Kernel && info.signal == stop;
+        let sender = if is_terminals { StopSender::Terminal } else { StopSender::Process };
+        let is_handled = self.terminal.is_none() || procfs::handles(self.forwarding.main_child, stop) == Some(true);
+        self.forwarded_stop = if is_handled { None } else { Some(sender) };
+    }
+
+    /// The main child was stopped: the rules of terminals say what follows.
+    fn stopped(&mut self, by: Signal) {
+        debug!("main child {} was stopped by {by}", self.forwarding.main_child);
+        // It answers one stop. Somebody else may continue the command without rinit, and a Ctrl-Z may follow.
+        let forwarded = self.forwarded_stop.take();
+        let group = self.group();
+        let action = self.terminal.map_or(StopAction::Stay, |terminal| terminal.stopped(by, group, forwarded));
+        if action == StopAction::Continue {
+            // The terminal stopped the whole job.
+            self.forwarding.job().send(Signal::CONT, None);
+        }
+    }
+
+    /// The main child has not ended in time.
+    fn kill(&mut self) {
+        self.kill_at = None;
+        warn!("main child {} has not ended in time: killing it", self.forwarding.main_child);
+        self.forwarding.target().send(Signal::KILL, None);
+    }
+
+    /// The process group that the main child is in now.
+    fn group(&self) -> pid_t {
+        let main_child = self.forwarding.main_child;
+        process::group_of(main_child).unwrap_or(main_child)
+    }
+}
+
+/// A command line for a message.
+struct Quoted(Arguments);
+
+impl std::fmt::Display for Quoted {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, word) in self.0.iter().enumerate() {
+            let space = if place == 0 { "" } else { " " };
+            write!(out, "{space}'{}'", Escaped::bytes(word.to_bytes()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! `--pause`: an init without a command, the pause container of a pod.
+
+use libc::pid_t;
+use log::info;
+
+use super::events::{Event, EventSource};
+use super::reap::{ReapOutcome, Reaper};
+use super::{Prepared, forward, prepare, release_inherited, shutdown};
+use crate::config::Config;
+use crate::error::Error;
+use crate::logging;
+use crate::signal::Signal;
+use crate::signal::scope::SignalScope;
+use crate::sys::wait::WaitFor;
+
+/// Reaps and waits until somebody asks it to end by SIGTERM or SIGINT. Returns the exit code.
+///
+/// # Errors
+/// As for [`prepare`].
+#[inline(never)]
+pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
+    let Prepared { role, .. } = prepare(config, pid)?;
+    release_inherited(None);
+    info!("no command: reaping until SIGTERM or SIGINT, rinit is {role}");
+    let mut events = EventSource::default();
+    let mut reaper = Reaper::new(None, WaitFor::End, config.warn_on_reap);
+    let mut more_children = false;
+    loop {
+        match events.next(more_children, None) {
+            Event::Child => more_children = reaper.reap() == ReapOutcome::More,
+            Event::Signal(info) => {
+                // There is nobody to forward to, so a rewrite means nothing.
+                forward::log_received(&info);
+                if matches!(info.signal, Signal::TERM | Signal::INT) {
+                    break;
+                }
+            }
+            Event::Deadline => {}
+        }
+        logging::report_dropped();
+    }
+    if !config.grace.is_zero() || config.wait_all {
+        shutdown::wait_for_others(config, SignalScope::of(pid), None, &mut events, &mut reaper);
+    }
+    info!("exiting after {}", reaper.orphans());
+    Ok(0)
+}

@@ -1,0 +1,134 @@
+//! Reaping: taking the exit status of every child that has ended, so that none stays a zombie.
+
+use std::fmt;
+
+use libc::{c_int, pid_t};
+use log::{debug, info, trace, warn};
+use nix::errno::Errno;
+
+use crate::logging::{self, escape::Escaped};
+use crate::procfs::{self, Process};
+use crate::signal::Signal;
+use crate::sys::wait::{self, ChildEvent, WaitFor, WaitStatus};
+
+/// Children reaped before rinit looks for a signal to forward.
+const BATCH: usize = 16;
+
+/// What a round of reaping found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ReapOutcome {
+    /// The main child ended.
+    MainEnded(WaitStatus),
+    /// This signal stopped the main child.
+    MainStopped(Signal),
+    /// The main child was continued.
+    MainContinued,
+    /// The batch is full: there may be more.
+    More,
+    /// No other child has ended yet.
+    Nothing,
+    /// There is no child at all.
+    NoChildren,
+    /// The kernel does not say which child has ended.
+    Failed(Errno),
+}
+
+/// Reaps the children, and knows which of them is the main one.
+#[derive(Debug)]
+pub(super) struct Reaper {
+    main_child: Option<pid_t>,
+    wait_for: WaitFor,
+    warn_on_reap: bool,
+    orphans: u64,
+}
+
+impl Reaper {
+    /// Reaps this main child and every orphan, or orphans alone.
+    pub(super) fn new(main_child: Option<pid_t>, wait_for: WaitFor, warn_on_reap: bool) -> Self {
+        Self { main_child, wait_for, warn_on_reap, orphans: 0 }
+    }
+
+    /// How many orphans it has reaped, in words.
+    pub(super) fn orphans(&self) -> Counted {
+        Counted(self.orphans)
+    }
+
+    /// Reaps the children that have ended, up to a batch, and no further than the main child: its end is rinit's.
+    pub(super) fn reap(&mut self) -> ReapOutcome {
+        for _ in 0..BATCH {
+            // Its name can be read only as long as it is a zombie.
+            let zombie = if self.warn_on_reap { wait::peek().and_then(procfs::child) } else { None };
+            let event = match self.next() {
+                Ok(Some(event)) => event,
+                Ok(None) => return ReapOutcome::Nothing,
+                Err(Errno::ECHILD) if self.main_child.is_none() => return ReapOutcome::NoChildren,
+                Err(errno) => return ReapOutcome::Failed(errno),
+            };
+            let ChildEvent { pid, status } = event;
+            let is_main = self.main_child == Some(pid);
+            let stopped_by = status.stopped_by().and_then(Signal::from_number);
+            match stopped_by {
+                Some(signal) if is_main => return ReapOutcome::MainStopped(signal),
+                None if is_main && status.is_continued() => return ReapOutcome::MainContinued,
+                None if is_main => {
+                    info!("main child {pid} {}", Ending(status));
+                    // From here on its pid may be another process's.
+                    self.main_child = None;
+                    return ReapOutcome::MainEnded(status);
+                }
+                None if !status.is_continued() => self.log_orphan(event, zombie.filter(|zombie| zombie.pid == pid)),
+                // Somebody stopped or continued an orphan. It is not for rinit to change that.
+                _ => trace!("orphan {pid} {}", Ending(status)),
+            }
+        }
+        ReapOutcome::More
+    }
+
+    /// The next child that changed. wait4(2) tells it everywhere, unless a sandbox refuses that call or answers nonsense: that there
+    /// is no child, while the main one has not been reaped.
+    fn next(&self) -> Result<Option<ChildEvent>, Errno> {
+        match wait::next_child(self.wait_for) {
+            Err(errno) if errno != Errno::ECHILD || self.main_child.is_some() => {
+                debug!("cannot wait for children by wait4: {}", errno.desc());
+                wait::next_child_by_waitid(self.wait_for)
+            }
+            result => result,
+        }
+    }
+
+    fn log_orphan(&mut self, orphan: ChildEvent, zombie: Option<Process>) {
+        self.orphans = self.orphans.saturating_add(1);
+        let ChildEvent { pid, status } = orphan;
+        let ending = Ending(status);
+        match zombie {
+            Some(zombie) => warn!("reaped orphan {pid} ({}), which {ending}", Escaped::bytes(zombie.name())),
+            None if self.warn_on_reap => warn!("reaped orphan {pid}, which {ending}"),
+            None => debug!("reaped orphan {pid}, which {ending}"),
+        }
+        logging::report_dropped();
+    }
+}
+
+/// How a child ended, in words.
+struct Ending(WaitStatus);
+
+impl fmt::Display for Ending {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signal = |number: c_int| Signal::from_number(number);
+        match (self.0.exit_code(), self.0.killed_by().and_then(signal), self.0.stopped_by().and_then(signal)) {
+            (Some(code), ..) => write!(out, "exited with {code}"),
+            (_, Some(signal), _) => write!(out, "was killed by {signal}"),
+            (_, _, Some(signal)) => write!(out, "was stopped by {signal}"),
+            _ => out.write_str("was continued"),
+        }
+    }
+}
+
+/// A number of orphans, in words.
+pub(super) struct Counted(u64);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.0, if self.0 == 1 { "orphan" } else { "orphans" })
+    }
+}

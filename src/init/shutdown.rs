@@ -1,0 +1,97 @@
+//! What happens to those that the main child leaves behind: `--grace`, `--wait-all`.
+
+use std::time::Instant;
+
+use log::{info, warn};
+
+use super::events::{Event, EventSource};
+use super::forward;
+use super::reap::{ReapOutcome, Reaper};
+use crate::config::Config;
+use crate::logging;
+use crate::signal::Signal;
+use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
+
+/// Rounds of reaping without a look at anything else: something may leave orphans without end.
+const ROUNDS: usize = 256;
+
+/// Waits for every process left. With a grace period rinit asks them to end, and kills those that are left at the deadline. `asked` are
+/// those that have been sent SIGTERM already.
+pub(super) fn wait_for_others(
+    config: &Config,
+    scope: SignalScope,
+    asked: Option<AlreadySignalled>,
+    events: &mut EventSource,
+    reaper: &mut Reaper,
+) {
+    // Most containers are empty by now: then nobody is asked, and nothing is logged.
+    if is_over(scope, reaper) {
+        return;
+    }
+    let has_grace = !config.grace.is_zero();
+    let mut deadline = None;
+    if has_grace && (!config.wait_all || asked.is_some()) {
+        info!("processes are left behind; they have {:?} to finish", config.grace);
+        // None if that is further away than a clock can tell.
+        deadline = Instant::now().checked_add(config.grace);
+        scope.request_exit(asked);
+    } else {
+        info!("processes are left behind; waiting until all of them have ended");
+    }
+    let mut more_children = true;
+    loop {
+        match events.next(more_children, deadline) {
+            Event::Deadline => break,
+            Event::Signal(info) => {
+                if let Some(signal) = forward::rewrite(config, &info) {
+                    Recipients::Everyone(scope).send(signal, Some(&info));
+                    if signal == Signal::TERM && has_grace && deadline.is_none() {
+                        deadline = Instant::now().checked_add(config.grace);
+                    }
+                }
+            }
+            Event::Child => {
+                let outcome = reaper.reap();
+                if outcome == ReapOutcome::NoChildren && is_empty(scope, events) {
+                    return;
+                }
+                more_children = outcome == ReapOutcome::More;
+            }
+        }
+        logging::report_dropped();
+    }
+    warn!("the time to finish is over: killing every process left");
+    scope.kill();
+    for _ in 0..ROUNDS {
+        if reaper.reap() != ReapOutcome::More {
+            return;
+        }
+    }
+}
+
+/// Whether nobody is left, given that rinit has no children. A process that joined from outside (docker exec, the containers of a pod) is
+/// nobody's child in this namespace, so waitpid never reports it: `events` watches one of them, if /proc shows any.
+fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
+    if scope.is_empty() {
+        return true;
+    }
+    let (mut is_known, mut is_watched) = (false, false);
+    let listed = scope.for_each(|process| {
+        is_known = true;
+        is_watched = is_watched || events.watch(process.pid);
+    });
+    // Zombies are for their parents outside to reap. Or the last process has ended since.
+    listed.is_ok() && (!is_known || (!is_watched && scope.is_empty()))
+}
+
+/// Whether nobody is left, after those have been reaped that have ended already.
+fn is_over(scope: SignalScope, reaper: &mut Reaper) -> bool {
+    for _ in 0..ROUNDS {
+        match reaper.reap() {
+            ReapOutcome::More => {}
+            ReapOutcome::NoChildren => return scope.is_empty(),
+            _ => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,204 @@
+//! Starting the command: the clone, and what the child does before it executes the command.
+//!
+//! The command sees what it would see without rinit: the mask and the dispositions that rinit inherited, the same descriptors, directory,
+//! environment and scheduling. Two differences are meant: a process group of its own, and the variables that name its pid.
+//!
+//! rinit goes on once the command has been executed. So for an instant both hold the inherited descriptors and the directory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use libc::{c_int, pid_t, sighandler_t};
+use log::{error, warn};
+use nix::errno::Errno;
+use nix::unistd::{Pid, setpgid, setsid};
+
+use super::exec::{self, Refusal};
+use super::job_control::{self, Terminal};
+use crate::config::Config;
+use crate::logging::escape::Escaped;
+use crate::persona::FailureCodes;
+use crate::signal::{self, Signal, SignalSet};
+use crate::sys::arguments::Arguments;
+use crate::sys::process::{self, Scheduling};
+use crate::sys::wait;
+
+/// What the command inherits through rinit, though rinit itself runs with something else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inherited {
+    /// rinit's own pid, which variables may hold.
+    pub(super) pid: pid_t,
+    /// The signal mask.
+    pub(super) mask: SignalSet,
+    /// Whether SIGCHLD was ignored.
+    pub(super) ignores_sigchld: bool,
+    /// Whether rinit is killed if its parent dies. Then the command has to be killed with it.
+    pub(super) dies_with_parent: bool,
+}
+
+/// Starts the command as a child in a process group of its own, in the terminal's foreground if that is rinit's to give.
+///
+/// # Errors
+/// The code to exit with. The reason has been logged.
+pub(super) fn start(
+    config: &Config,
+    command: Arguments,
+    inherited: Inherited,
+    terminal: Option<&Terminal>,
+) -> Result<pid_t, u8> {
+    let codes = config.persona.codes;
+    let takes_terminal = config.starts_session() && job_control::give_up_terminal();
+    let mut has_run = false;
+    let mut failed = None;
+    let mut child = || {
+        has_run = true;
+        let code = match become_command(config, command, inherited, terminal, takes_terminal) {
+            Obstacle::Preparation(what, errno) => {
+                error!("cannot {what} for the command: {}", errno.desc());
+                codes.failure
+            }
+            Obstacle::Exec(refusal) => report(command, refusal, codes),
+        };
+        failed = Some(code);
+        code
+    };
+    // SAFETY: the closure changes what is its own, or `has_run` and `failed`, which are to be seen here. Nothing in it unwinds: the crate
+    // aborts on panic. rinit has one thread.
+    let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(|errno| refused(errno, codes))?;
+    if let Some(code) = failed {
+        wait::end_of(pid);
+        return Err(code);
+    }
+    if !has_run && !config.starts_session() {
+        // An emulator (qemu-user) makes a fork of it: rinit did not stand still, and the child may not have called setpgid yet. After
+        // its exec this is refused, and not needed.
+        let _ = setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
+    }
+    if SIGTSTP_CAME.load(Ordering::Relaxed) {
+        // The user's Ctrl-Z came before the exec.
+        let _ = Signal::TSTP.send(-pid);
+    }
+    Ok(pid)
+}
+
+/// Why the child is not the command.
+enum Obstacle {
+    /// What could not be done for it, and what the kernel said.
+    Preparation(&'static str, Errno),
+    /// The exec failed.
+    Exec(Refusal),
+}
+
+/// The child's life until the exec. All signals are blocked.
+fn become_command(
+    config: &Config,
+    command: Arguments,
+    inherited: Inherited,
+    terminal: Option<&Terminal>,
+    takes_terminal: bool,
+) -> Obstacle {
+    let parent = inherited.pid;
+    let itself = Pid::from_raw(0);
+    let separated = if config.starts_session() { setsid().map(drop) } else { setpgid(itself, itself) };
+    if let Err(errno) = separated {
+        return Obstacle::Preparation("make a process group", errno);
+    }
+    if takes_terminal {
+        job_control::acquire_terminal();
+    }
+    if let Err(errno) = discard_stops() {
+        return Obstacle::Preparation("take a signal", errno);
+    }
+    if let Some(terminal) = terminal.filter(|terminal| terminal.is_to_hand_over()) {
+        terminal.give_to(process::own_pid());
+        // From here on a Ctrl-Z is for the command. Stopped before its exec it would hold rinit with it.
+        record_sigtstp();
+    }
+    if inherited.dies_with_parent {
+        die_with(parent);
+    }
+    keep_scheduling(parent);
+    if inherited.ignores_sigchld {
+        let _ = Signal::CHLD.set_ignored(true);
+    }
+    if let Err(errno) = signal::set_mask(inherited.mask) {
+        return Obstacle::Preparation("restore the signal mask", errno);
+    }
+    let refusal = exec::execute(command, parent);
+    // A message to a closed pipe must not kill the child by SIGPIPE: its exit code is the answer.
+    let _ = signal::set_mask(SignalSet::ALL);
+    Obstacle::Exec(refusal)
+}
+
+/// Discards stops that were sent to rinit's group while the child was still in it. rinit has its own copy of each, and forwards it. Stopped
+/// before its exec the child would hold rinit with it.
+fn discard_stops() -> Result<(), Errno> {
+    let stops = SignalSet::EMPTY.with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
+    loop {
+        match signal::wait(stops, Some(Duration::ZERO)) {
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Whether a SIGTSTP came while the handler of [`record_sigtstp`] was in place. The child shares rinit's memory.
+static SIGTSTP_CAME: AtomicBool = AtomicBool::new(false);
+
+/// Has a SIGTSTP recorded instead of obeyed until the exec, which makes it the default again: execve(2). If it is ignored it stays so.
+fn record_sigtstp() {
+    extern "C" fn record(_: c_int) {
+        SIGTSTP_CAME.store(true, Ordering::Relaxed);
+    }
+    let handler = record as extern "C" fn(c_int) as sighandler_t;
+    // SAFETY: the handler only stores to an atomic: signal-safety(7).
+    let before = unsafe { Signal::TSTP.set_action(handler) };
+    if before == Ok(libc::SIG_IGN) {
+        let _ = Signal::TSTP.set_ignored(true);
+    }
+}
+
+/// Has the child killed if rinit dies, also if that has died already: PR_SET_PDEATHSIG(2const).
+fn die_with(parent: pid_t) {
+    if let Err(errno) = process::set_parent_death_signal(Signal::KILL.number()) {
+        warn!("the command will live on if rinit is killed: {}", errno.desc());
+    }
+    if process::parent_pid() != parent {
+        let _ = Signal::KILL.send(process::own_pid());
+    }
+}
+
+/// Gives the child rinit's scheduling policy and nice value, if the clone has reset them: SCHED_RESET_ON_FORK, sched(7).
+fn keep_scheduling(parent: pid_t) {
+    let Some(scheduling) = Scheduling::of(parent).ok().filter(Scheduling::is_reset_on_fork) else { return };
+    if let Err(errno) = scheduling.apply() {
+        warn!("cannot keep the scheduling policy, which is reset on fork: {}", errno.desc());
+    }
+}
+
+/// Logs why the exec failed. Returns the code to exit with.
+fn report(command: Arguments, refusal: Refusal, codes: FailureCodes) -> u8 {
+    let Refusal { errno, hint } = refusal;
+    let name = command.first().unwrap_or_default();
+    error!("cannot run '{}': {}{hint}", Escaped::bytes(name.to_bytes()), errno.desc());
+    match errno {
+        Errno::ENOENT => codes.not_found,
+        Errno::ENOTDIR if codes.not_found == 127 && codes.cannot_run == 126 => codes.not_found,
+        Errno::EACCES => codes.not_permitted,
+        _ => codes.cannot_run,
+    }
+}
+
+/// Logs that the kernel started no process. Returns the code to exit with.
+fn refused(errno: Errno, codes: FailureCodes) -> u8 {
+    let is_deadline = || Scheduling::of(0).is_ok_and(|scheduling| scheduling.is_deadline());
+    let hint = match errno {
+        Errno::EAGAIN if is_deadline() => "; a process with the policy SCHED_DEADLINE may not fork, see sched(7)",
+        Errno::EAGAIN => "; a limit on processes is reached (--pids-limit, ulimit -u)",
+        Errno::ENOMEM => "; memory is short, or the PID namespace has lost its init",
+        _ => "",
+    };
+    error!("cannot start a process: {}{hint}", errno.desc());
+    codes.failure
+}

@@ -1,0 +1,126 @@
+//! Messages on stderr, `rinit[PID]: level: text`, one line each. They never block rinit, never kill it, and never change the
+//! descriptor, which it shares with the command.
+//!
+//! A line that stderr does not take at once is dropped and counted. The count is logged when stderr takes lines again. env_logger
+//! parses filters and matches records. It does not write them: what it keeps for each thread makes musl change the signal
+//! mask, which no call may do once the command runs.
+
+pub(crate) mod escape;
+mod stderr;
+
+use std::fmt::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+use env_logger::{Builder, Logger};
+use libc::pid_t;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::config::Verbosity;
+use crate::sys::text::Text;
+
+/// The longest line. PIPE_BUF: a pipe takes it whole or not at all, pipe(7).
+const LONGEST: usize = 4096;
+
+/// The end of a line that would have been longer.
+const TRUNCATED: &[u8] = b" [cut]\n";
+
+/// Lines dropped since the last one that went out.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the last line went out in part.
+static IS_CUT: AtomicBool = AtomicBool::new(false);
+
+/// rinit's pid. It is kept, since the child has another one until it executes the command.
+static PID: AtomicI32 = AtomicI32::new(0);
+
+static MESSAGES: OnceLock<Messages> = OnceLock::new();
+
+/// What is logged.
+enum Messages {
+    /// Up to a level.
+    Level(LevelFilter),
+    /// What a filter lets through.
+    Filter(Logger),
+}
+
+/// Sets what is logged, and the pid that messages name. Only the first call counts.
+pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
+    PID.store(pid, Ordering::Relaxed);
+    let messages = MESSAGES.get_or_init(|| match verbosity {
+        Verbosity::Level(level) => Messages::Level(*level),
+        Verbosity::Filter(filter) => Messages::Filter(Builder::new().parse_filters(filter).build()),
+    });
+    if log::set_logger(messages).is_ok() {
+        log::set_max_level(match messages {
+            Messages::Level(level) => *level,
+            Messages::Filter(logger) => logger.filter(),
+        });
+    }
+}
+
+impl Log for Messages {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        match self {
+            Self::Level(level) => metadata.level() <= *level,
+            Self::Filter(logger) => logger.enabled(metadata),
+        }
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let is_wanted = match self {
+            Self::Level(level) => record.level() <= *level,
+            Self::Filter(logger) => logger.matches(record),
+        };
+        if is_wanted {
+            report_dropped();
+            write(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Writes a message as a line. Counts it if stderr does not take it.
+fn write(record: &Record<'_>) {
+    let level = match record.level() {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    };
+    if !write_line(level, record.args()) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Says how many lines were dropped, if stderr takes lines again. Costs nothing if none were.
+pub(crate) fn report_dropped() {
+    let count = DROPPED.load(Ordering::Relaxed);
+    if count == 0 {
+        return;
+    }
+    let messages = if count == 1 { "message" } else { "messages" };
+    if write_line("warning", &format_args!("{count} {messages} dropped: stderr did not take them")) {
+        DROPPED.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes a line. Returns whether stderr took it whole. A terminal, a socket or a disk that fills up may take a part: the line
+/// counts as lost, and the next one begins on a line of its own.
+fn write_line(level: &str, text: &fmt::Arguments<'_>) -> bool {
+    let mut line = Text::<LONGEST>::new();
+    let start = if IS_CUT.load(Ordering::Relaxed) { "\n" } else { "" };
+    let pid = PID.load(Ordering::Relaxed);
+    if writeln!(line, "{start}rinit[{pid}]: {level}: {text}").is_err() {
+        line.truncate(LONGEST - TRUNCATED.len());
+        line.push(TRUNCATED);
+    }
+    let taken = stderr::write(line.as_bytes());
+    let is_whole = taken == line.as_bytes().len();
+    if taken > 0 {
+        IS_CUT.store(!is_whole && taken > start.len(), Ordering::Relaxed);
+    }
+    is_whole
+}

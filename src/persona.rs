@@ -1,0 +1,224 @@
+//! Called by another init's name, rinit behaves as that init, so that to replace the file is the whole migration. This is the
+//! table of what differs. tini 0.19.0, dumb-init 1.2.5 and catatonit 0.1.7 are what it was held against.
+//!
+//! Help, version and messages are rinit's own under every name. So are the signals that the others lose.
+
+use log::LevelFilter;
+
+/// Whom a signal is forwarded to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The main child's process group, and the main child if it has left that.
+    Group,
+    /// The main child alone.
+    MainChild,
+    /// Every process that rinit answers for.
+    Everyone,
+}
+
+/// How rinit behaves under one name.
+#[derive(Debug)]
+pub struct Persona {
+    /// The names of the file, as the base name of argv[0].
+    names: &'static [&'static str],
+    /// Whom signals are forwarded to, without an option that says so.
+    pub(crate) target: Target,
+    /// The exit codes for what keeps the command from running.
+    pub(crate) codes: FailureCodes,
+    /// Whether the first `--` after the command's name is dropped: `tini PROGRAM -- ARGS`. getopt(3) does that there.
+    pub(crate) drops_separator: bool,
+    /// Whether the command gets a session of its own, and SIGTSTP, SIGTTIN and SIGTTOU become SIGSTOP, if signals go to the group.
+    pub(crate) starts_session: bool,
+    /// Whether the init stops itself on SIGTSTP, SIGTTIN and SIGTTOU.
+    pub(crate) suspends_itself: bool,
+    /// Whether the main child's group gets SIGTERM when the main child has ended.
+    pub(crate) ends_group: bool,
+    /// Whether `--rewrite` takes a signal that cannot be received. It has no effect.
+    pub(crate) takes_any_rewrite: bool,
+    /// Abbreviations that are unambiguous among the original's options, and what they stand for.
+    pub(crate) abbreviations: &'static [(&'static str, &'static str)],
+    /// The variables of the original that matter.
+    pub(crate) variables: &'static [Variable],
+}
+
+/// The exit codes for what keeps the command from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureCodes {
+    /// The command line or a variable is wrong, or rinit itself could not do its work.
+    pub(crate) failure: u8,
+    /// The command was not found.
+    pub(crate) not_found: u8,
+    /// It was found, and permission to run it is missing.
+    pub(crate) not_permitted: u8,
+    /// It was found and cannot be run for another reason.
+    pub(crate) cannot_run: u8,
+}
+
+/// A variable that another init reads.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    /// What a value of it means. `None`: nothing.
+    pub(crate) meaning: fn(&str) -> Option<Meaning>,
+}
+
+/// What a variable asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Forward signals to the group.
+    Group,
+    /// Forward signals to the main child alone.
+    MainChild,
+    /// Log up to this level.
+    Level(LevelFilter),
+}
+
+impl Meaning {
+    /// The option that asks for the same.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Self::Group => "--kill-process-group",
+            Self::MainChild => "--single-child",
+            Self::Level(_) => "--verbose",
+        }
+    }
+}
+
+/// rinit under its own name, and under any that is not in the table.
+pub static RINIT: Persona = Persona {
+    names: &["rinit"],
+    target: Target::Group,
+    codes: FailureCodes { failure: 125, not_found: 127, not_permitted: 126, cannot_run: 126 },
+    drops_separator: false,
+    starts_session: false,
+    suspends_itself: false,
+    ends_group: false,
+    takes_any_rewrite: false,
+    abbreviations: &[],
+    variables: &[],
+};
+
+static TINI: Persona = Persona {
+    names: &["tini", "tini-static", "docker-init"],
+    target: Target::MainChild,
+    codes: FailureCodes { failure: 1, not_found: 127, not_permitted: 126, cannot_run: 1 },
+    drops_separator: true,
+    variables: &[
+        Variable { name: "TINI_KILL_PROCESS_GROUP", meaning: |_| Some(Meaning::Group) },
+        Variable { name: "TINI_VERBOSITY", meaning: |value| Some(Meaning::Level(tini_level(value))) },
+    ],
+    ..RINIT
+};
+
+static CATATONIT: Persona = Persona {
+    names: &["catatonit", "podman-init"],
+    codes: FailureCodes { failure: 1, not_found: 1, not_permitted: 1, cannot_run: 1 },
+    abbreviations: &[("v", "version"), ("ve", "version"), ("ver", "version")],
+    variables: &[Variable { name: "CATATONIT_DEBUG", meaning: |_| Some(Meaning::Level(LevelFilter::Debug)) }],
+    ..TINI
+};
+
+static DUMB_INIT: Persona = Persona {
+    names: &["dumb-init"],
+    codes: FailureCodes { failure: 1, not_found: 2, not_permitted: 2, cannot_run: 2 },
+    starts_session: true,
+    suspends_itself: true,
+    ends_group: true,
+    takes_any_rewrite: true,
+    abbreviations: &[("s", "single-child"), ("r", "rewrite"), ("re", "rewrite")],
+    variables: &[
+        Variable { name: "DUMB_INIT_SETSID", meaning: |value| (value == "0").then_some(Meaning::MainChild) },
+        Variable {
+            name: "DUMB_INIT_DEBUG",
+            meaning: |value| (value == "1").then_some(Meaning::Level(LevelFilter::Debug)),
+        },
+    ],
+    ..RINIT
+};
+
+/// Every name that means something.
+static ALL: [&Persona; 4] = [&RINIT, &TINI, &CATATONIT, &DUMB_INIT];
+
+impl PartialEq for Persona {
+    fn eq(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+}
+
+impl Eq for Persona {}
+
+impl Persona {
+    /// That of a program that was started by this name.
+    pub fn of(name: &[u8]) -> &'static Self {
+        let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_called = |persona: &&&Self| persona.names.iter().any(|name| name.as_bytes() == base);
+        ALL.iter().find(is_called).copied().unwrap_or(&RINIT)
+    }
+
+    /// The first of its names.
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.first().unwrap_or(&"rinit")
+    }
+
+    /// The other inits.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &'static Self> {
+        ALL.into_iter().filter(move |other| *other != self)
+    }
+}
+
+/// The level for a TINI_VERBOSITY. tini reads it by atoi(3) into an unsigned number, so a negative one asks for everything.
+fn tini_level(value: &str) -> LevelFilter {
+    let number = value.trim_ascii_start();
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let level = digits.get(..length).unwrap_or_default().parse().unwrap_or(u32::from(length > 0) * 9);
+    match level {
+        0 => LevelFilter::Error,
+        _ if number.starts_with('-') => LevelFilter::Trace,
+        1 => LevelFilter::Warn,
+        2 => LevelFilter::Info,
+        3 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_name_of_argv_0_decides() {
+        for (name, persona) in [
+            ("rinit", &RINIT),
+            ("", &RINIT),
+            ("/rinit", &RINIT),
+            ("/usr/bin/tini-static", &TINI),
+            ("/sbin/docker-init", &TINI),
+            ("tini", &TINI),
+            ("/run/podman-init", &CATATONIT),
+            ("/usr/libexec/podman/catatonit", &CATATONIT),
+            ("dumb-init", &DUMB_INIT),
+            ("/tini/app", &RINIT),
+            ("mytini", &RINIT),
+        ] {
+            assert_eq!(Persona::of(name.as_bytes()), persona, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_verbosity_is_read_as_atoi_reads_it() {
+        for (value, level) in [
+            ("0", LevelFilter::Error),
+            ("", LevelFilter::Error),
+            ("abc", LevelFilter::Error),
+            ("1", LevelFilter::Warn),
+            (" 2x", LevelFilter::Info),
+            ("+3", LevelFilter::Debug),
+            ("4", LevelFilter::Trace),
+            ("-1", LevelFilter::Trace),
+            ("99999999999", LevelFilter::Trace),
+        ] {
+            assert_eq!(tini_level(value), level, "{value:?}");
+        }
+    }
+}

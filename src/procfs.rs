@@ -1,0 +1,194 @@
+//! What /proc says about the processes of this PID namespace: proc(5). Read through buffers of fixed size: nothing allocates.
+
+use std::fmt::Write;
+
+use libc::pid_t;
+use nix::errno::Errno;
+
+use crate::signal::Signal;
+use crate::sys::text::Text;
+use crate::sys::{file, process};
+
+/// The longest name of a process: 15 bytes of its own choice, 63 for a thread of the kernel's.
+const NAME: usize = 64;
+
+/// Room for `/proc/PID/stat`: some fifty numbers and a name.
+const STAT: usize = 2048;
+
+/// Room for `/proc/PID/status` up to the signal masks.
+const STATUS: usize = 4096;
+
+/// A process, as its `/proc/PID/stat` has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Process {
+    /// Its pid in this namespace.
+    pub(crate) pid: pid_t,
+    /// Its parent; 0 if that is outside the namespace.
+    pub(crate) parent: pid_t,
+    /// Its process group.
+    pub(crate) group: pid_t,
+    /// When it was started, in clock ticks since boot. With the pid it tells one process from a later one.
+    pub(crate) start: u64,
+    /// The state of its first thread, one letter.
+    state: u8,
+    /// How many threads it has. The first one counts also after its end, until the last one has ended.
+    threads: u32,
+    name: Text<NAME>,
+}
+
+impl Process {
+    /// Its name, which it can set to any bytes.
+    pub(crate) fn name(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
+    /// Whether it has ended and waits to be reaped. A process whose first thread has ended before others looks like a zombie,
+    /// but it lives: pthread_exit(3).
+    pub(crate) fn is_zombie(&self) -> bool {
+        self.first_thread_has_ended() && self.threads <= 1
+    }
+
+    /// Whether its first thread has ended.
+    pub(crate) fn first_thread_has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state == b'T'
+    }
+}
+
+/// Why the processes of this namespace cannot be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// What open(2) or getdents64(2) say: /proc may not be mounted.
+    Errno(Errno),
+    /// It is the /proc of another PID namespace: `unshare --pid --fork` leaves the outer one there.
+    OtherNamespace,
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Errno(errno) => write!(out, "cannot read /proc: {}", errno.desc()),
+            Self::OtherNamespace => out.write_str("/proc belongs to another PID namespace"),
+        }
+    }
+}
+
+/// Calls `each` with every process that /proc shows, zombies included. A process that lives throughout is shown once. One that
+/// starts or ends meanwhile may be missing. Returns how many processes /proc names but does not describe.
+///
+/// # Errors
+/// [`Unreadable`], before the first call of `each`.
+pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<usize, Unreadable> {
+    let own = read_stat(c"/proc/self/stat").map_err(Unreadable::Errno)?;
+    if own.is_none_or(|own| own.pid != process::own_pid()) {
+        return Err(Unreadable::OtherNamespace);
+    }
+    let mut refused = 0;
+    let visit = |name: &[u8]| {
+        let Some(pid) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { return };
+        match stat_of(pid) {
+            Ok(Some(process)) => each(&process),
+            Err(Errno::EPERM | Errno::EACCES) => refused += 1,
+            _ => {}
+        }
+    };
+    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)?;
+    Ok(refused)
+}
+
+/// A process, if /proc shows it.
+pub(crate) fn process(pid: pid_t) -> Option<Process> {
+    stat_of(pid).ok().flatten()
+}
+
+/// A child of rinit's, zombie or not. In the /proc of another namespace that pid has another parent.
+pub(crate) fn child(pid: pid_t) -> Option<Process> {
+    process(pid).filter(|child| child.parent == process::own_pid())
+}
+
+/// Whether a child of rinit's catches or ignores a signal. `None` if /proc does not say.
+pub(crate) fn handles(pid: pid_t, signal: Signal) -> Option<bool> {
+    child(pid)?;
+    let mut buffer = [0; STATUS];
+    let status = file::read(path(pid, "status").as_c_str()?, &mut buffer).ok()?;
+    let mask = |name: &str| {
+        let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name.as_bytes()))?;
+        u64::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 16).ok()
+    };
+    Some((mask("SigIgn:")? | mask("SigCgt:")?) >> signal.index() & 1 == 1)
+}
+
+fn stat_of(pid: pid_t) -> Result<Option<Process>, Errno> {
+    path(pid, "stat").as_c_str().map_or(Ok(None), read_stat)
+}
+
+/// `/proc/PID/FILE` and a NUL.
+fn path(pid: pid_t, file: &str) -> Text<32> {
+    let mut path = Text::new();
+    // It fits, unless the pid is none.
+    let _ = write!(path, "/proc/{pid}/{file}\0");
+    path
+}
+
+fn read_stat(path: &std::ffi::CStr) -> Result<Option<Process>, Errno> {
+    file::read(path, &mut [0; STAT]).map(parse)
+}
+
+/// `pid (name) state parent group …`. The name may hold parentheses, spaces and newlines, so it ends at the last parenthesis of
+/// all. What follows are numbers.
+fn parse(stat: &[u8]) -> Option<Process> {
+    let open = stat.iter().position(|byte| *byte == b'(')?;
+    let close = stat.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(stat.get(..open)?).ok()?.trim().parse().ok()?;
+    let mut name = Text::new();
+    name.push(stat.get(open + 1..close)?);
+    let mut fields = std::str::from_utf8(stat.get(close + 1..)?).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    // The 20th field and the 22nd; the group is the fifth.
+    let threads = fields.nth(14)?.parse().ok()?;
+    let start = fields.nth(1)?.parse().ok()?;
+    Some(Process { pid, parent, group, start, state, threads, name })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A process for tests.
+    pub(crate) fn process(pid: pid_t, parent: pid_t, state: u8, name: &str) -> Process {
+        let line = format!(
+            "{pid} ({name}) {state} {parent} 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 100 99 1",
+            state = state as char
+        );
+        parse(line.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_hostile_name_is_read_as_a_name() {
+        let stat = b"42 (a) Z 1 (b)\n) S 7 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 12345 99 1\n";
+        let process = parse(stat).unwrap();
+        assert_eq!(process.name(), b"a) Z 1 (b)\n");
+        assert_eq!((process.pid, process.state, process.parent), (42, b'S', 7));
+        assert_eq!((process.group, process.threads, process.start), (40, 3, 12345));
+    }
+
+    #[test]
+    fn what_is_not_a_stat_line_is_no_process() {
+        for stat in [&b""[..], b"1", b"1 (", b") 1 (", b"x (a) S 1 1 1", b"1 (a) S", b"1 (a"] {
+            assert!(parse(stat).is_none());
+        }
+    }
+
+    #[test]
+    fn a_process_lives_as_long_as_one_of_its_threads() {
+        let zombie = process(7, 1, b'Z', "a");
+        assert!(zombie.is_zombie() && !Process { threads: 2, ..zombie }.is_zombie());
+        assert!(!process(7, 1, b'S', "a").is_zombie() && process(7, 1, b'T', "a").is_stopped());
+    }
+}

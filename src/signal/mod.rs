@@ -1,0 +1,280 @@
+//! The kernel's 64 signals as values: the type and its names. signal(7).
+//!
+//! [`set`] has sets of them, [`info`] one that was taken, [`scope`] who one is meant for.
+
+mod info;
+pub(crate) mod scope;
+mod set;
+
+use std::fmt;
+
+use libc::{c_int, pid_t, sighandler_t};
+use nix::errno::Errno;
+
+pub(crate) use info::{Origin, SignalInfo, wait};
+pub(crate) use set::pending;
+pub use set::{SignalSet, set_mask};
+
+use crate::sys;
+
+/// The number of signals the kernel has, on every architecture that rinit runs on.
+const LAST: u8 = 64;
+
+/// The first real-time signal that a program may use: glibc's and docker's meaning of `RTMIN`. The kernel's own first one is 32;
+/// the C libraries keep that and 33 for their threads, nptl(7).
+const RTMIN: u8 = 34;
+
+/// A signal, by its number: 1 to 64.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signal(u8);
+
+/// Names and numbers that Linux gives the standard signals on x86, ARM, RISC-V, POWER and s390.
+const NAMES: [(&str, c_int); 34] = [
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+    // Second names.
+    ("IOT", libc::SIGABRT),
+    ("CLD", libc::SIGCHLD),
+    ("POLL", libc::SIGIO),
+];
+
+impl Signal {
+    /// The terminal is gone, or a daemon is to read its settings again.
+    pub const HUP: Self = Self(libc::SIGHUP as u8);
+    /// What Ctrl-C sends.
+    pub const INT: Self = Self(libc::SIGINT as u8);
+    /// What Ctrl-\ sends.
+    pub const QUIT: Self = Self(libc::SIGQUIT as u8);
+    /// A request to end.
+    pub const TERM: Self = Self(libc::SIGTERM as u8);
+    /// The end that no process can refuse.
+    pub const KILL: Self = Self(libc::SIGKILL as u8);
+    /// The stop that no process can refuse.
+    pub const STOP: Self = Self(libc::SIGSTOP as u8);
+    /// The stop that Ctrl-Z sends.
+    pub const TSTP: Self = Self(libc::SIGTSTP as u8);
+    /// The stop of a background process that reads the terminal.
+    pub const TTIN: Self = Self(libc::SIGTTIN as u8);
+    /// The stop of a background process that writes to the terminal.
+    pub const TTOU: Self = Self(libc::SIGTTOU as u8);
+    /// Resumes a stopped process.
+    pub const CONT: Self = Self(libc::SIGCONT as u8);
+    /// The kernel's word that a child changed state.
+    pub const CHLD: Self = Self(libc::SIGCHLD as u8);
+    /// What a write to a pipe without a reader raises.
+    pub(crate) const PIPE: Self = Self(libc::SIGPIPE as u8);
+    /// What a write beyond the limit on a file's size raises.
+    pub(crate) const XFSZ: Self = Self(libc::SIGXFSZ as u8);
+
+    /// How many there are.
+    pub(crate) const COUNT: usize = LAST as usize;
+
+    /// The signal with this number, if there is one.
+    pub fn from_number(number: c_int) -> Option<Self> {
+        match u8::try_from(number) {
+            Ok(number @ 1..=LAST) => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// Its number.
+    pub fn number(self) -> c_int {
+        c_int::from(self.0)
+    }
+
+    /// Its place in a table of all signals.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0) - 1
+    }
+
+    /// The signal with this place.
+    pub(crate) fn from_index(index: usize) -> Option<Self> {
+        Self::from_number(c_int::try_from(index).ok()? + 1)
+    }
+
+    /// Reads a signal as people write it: `TERM`, `SIGTERM`, `sigterm`, `15`, `RTMIN+3`, `RTMAX-2`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            return Self::from_number(text.parse().ok()?);
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some(offset) = name.strip_prefix("RTMIN") {
+            return Self::real_time(RTMIN, offset, '+');
+        }
+        if let Some(offset) = name.strip_prefix("RTMAX") {
+            return Self::real_time(LAST, offset, '-');
+        }
+        let (_, number) = NAMES.iter().find(|(known, _)| *known == name)?;
+        Self::from_number(*number)
+    }
+
+    /// `RTMIN` and `RTMAX` with what follows them: nothing, or the sign and a number.
+    fn real_time(base: u8, offset: &str, sign: char) -> Option<Self> {
+        if offset.is_empty() {
+            return Some(Self(base));
+        }
+        let digits = offset.strip_prefix(sign)?;
+        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        let distance: u8 = digits.parse().ok()?;
+        let number = match sign {
+            '+' => base.checked_add(distance)?,
+            _ => base.checked_sub(distance)?,
+        };
+        (RTMIN..=LAST).contains(&number).then_some(Self(number))
+    }
+
+    /// Whether rinit forwards it: every signal that can be caught, but not the kernel's word about children, and not the two
+    /// that the C libraries keep for their threads: pthreads(7), nptl(7).
+    pub fn is_forwarded(self) -> bool {
+        self != Self::KILL && self != Self::STOP && self != Self::CHLD && !matches!(self.0, 32 | 33)
+    }
+
+    /// Whether it stops a process that does not handle it, and the terminal sends it: SIGTSTP, SIGTTIN, SIGTTOU.
+    pub(crate) fn is_terminal_stop(self) -> bool {
+        matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
+    }
+
+    /// Sends it to a process (positive), to the own group (0), to all processes (-1) or to a group (negative): kill(2).
+    ///
+    /// # Errors
+    /// ESRCH if there is no receiver; EPERM if rinit may signal none of them.
+    pub(crate) fn send(self, target: pid_t) -> Result<(), Errno> {
+        sys::signal::kill(target, self.number())
+    }
+
+    /// Sets what it does: SIG_DFL, SIG_IGN or a handler. Returns what it did before: sigaction(2).
+    ///
+    /// # Errors
+    /// EINVAL for a signal that cannot be caught.
+    ///
+    /// # Safety
+    /// A handler only does what signal-safety(7) allows.
+    pub(crate) unsafe fn set_action(self, action: sighandler_t) -> Result<sighandler_t, Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { sys::signal::set_action(self.number(), action) }
+    }
+
+    /// Whether it is ignored: sigaction(2).
+    ///
+    /// # Errors
+    /// EPERM or ENOSYS if a sandbox refuses it.
+    pub(crate) fn is_ignored(self) -> Result<bool, Errno> {
+        sys::signal::action(self.number()).map(|action| action == libc::SIG_IGN)
+    }
+
+    /// Sets it to its default action, or to ignored. Returns whether it was ignored: the two that survive an exec, signal(7).
+    ///
+    /// # Errors
+    /// EINVAL for a signal that cannot be caught.
+    pub(crate) fn set_ignored(self, is_ignored: bool) -> Result<bool, Errno> {
+        let action = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: no handler.
+        unsafe { self.set_action(action) }.map(|before| before == libc::SIG_IGN)
+    }
+}
+
+/// Whether a process, a group (negative) or anybody at all (-1) is there to be signalled: kill(2) with signal 0.
+pub(crate) fn has_receiver(target: pid_t) -> bool {
+    sys::signal::kill(target, 0) != Err(Errno::ESRCH)
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.iter().find(|(_, number)| *number == self.number()) {
+            Some((name, _)) => write!(out, "SIG{name}"),
+            None if self.0 == RTMIN => out.write_str("SIGRTMIN"),
+            None if self.0 == LAST => out.write_str("SIGRTMAX"),
+            None if self.0 > RTMIN => write!(out, "SIGRTMIN+{}", self.0 - RTMIN),
+            None => write!(out, "signal {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_signal_is_read() {
+        for text in ["TERM", "SIGTERM", "sigterm", "Term", "15"] {
+            assert_eq!(Signal::parse(text), Some(Signal::TERM), "{text}");
+        }
+        assert_eq!(Signal::parse("RTMIN").map(Signal::number), Some(34));
+        assert_eq!(Signal::parse("sigrtmin+3").map(Signal::number), Some(37));
+        assert_eq!(Signal::parse("RTMAX-2").map(Signal::number), Some(62));
+        assert_eq!(Signal::parse("RTMAX").map(Signal::number), Some(64));
+        assert_eq!(Signal::parse("POLL"), Signal::parse("IO"));
+    }
+
+    #[test]
+    fn what_is_no_signal_is_refused() {
+        for text in [
+            "",
+            "0",
+            "65",
+            "-1",
+            "+15",
+            "SIG",
+            "SIGSIGTERM",
+            "TERMS",
+            "RTMIN-1",
+            "RTMAX+1",
+            "RTMIN+31",
+            "RTMAX-31",
+            "RTMIN+",
+            "RTMIN++1",
+            "15 ",
+            " TERM",
+            "15x",
+            "99999999999999999999",
+        ] {
+            assert_eq!(Signal::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_signal_is_named_in_a_way_that_is_read_back() {
+        for number in (1..=31).chain(34..=64) {
+            let signal = Signal::from_number(number).unwrap();
+            assert_eq!(Signal::parse(&signal.to_string()), Some(signal));
+        }
+    }
+}

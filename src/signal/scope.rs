@@ -1,0 +1,379 @@
+//! Who a signal is meant for, decided in one place: those alive when it was taken, each exactly once.
+//!
+//! The kernel's `kill(-1)` and `kill(-GROUP)` are such a snapshot. Where they cannot be used, because rinit is no PID 1 or a value has
+//! to be queued to each process, /proc is walked once. A process that was started after the moment of the signal is not meant:
+//! it may have been started in answer to it.
+
+use std::time::Duration;
+
+use libc::pid_t;
+use log::{debug, warn};
+use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Signal, SignalInfo, has_receiver};
+use crate::procfs::{self, Process, Unreadable};
+use crate::sys::process;
+
+/// Clock ticks in a second, the unit of start times in /proc: USER_HZ, which is 100 on every architecture rinit runs on, time(7).
+pub(crate) const TICKS: u64 = 100;
+
+/// Walks over /proc until everyone has been asked to end. Each finds what was started during the one before. Only a program that
+/// forks without end needs more than two.
+const WALKS: usize = 64;
+
+/// The longest chain of parents. A longer one is followed no further.
+const DEPTH: usize = 4096;
+
+/// A moment, in clock ticks since boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// The moment before all processes.
+    const NEVER: Self = Self(0);
+
+    /// This moment.
+    pub(crate) fn now() -> Self {
+        let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+        let ticks = since_boot.as_millis() / u128::from(1000 / TICKS);
+        Self(u64::try_from(ticks).unwrap_or(u64::MAX))
+    }
+
+    /// Waits until the clock has left this tick, 10 ms at most. Whoever is started from then on has a later start time.
+    fn wait_until_over(self) {
+        for _ in 0..WALKS {
+            if Self::now() > self {
+                return;
+            }
+            let _ = poll(&mut [], PollTimeout::from(1_u8));
+        }
+    }
+
+    /// Whether the process had been started by then.
+    fn has(self, process: &Process) -> bool {
+        process.start <= self.0
+    }
+
+    /// The clock ticks from this start time on.
+    pub(crate) fn ticks_since(self, start: u64) -> u64 {
+        self.0.saturating_sub(start)
+    }
+}
+
+/// Every process that rinit answers for, and never anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignalScope {
+    /// rinit is PID 1: all processes but itself. `kill(-1)` reaches them, kill(2), pid_namespaces(7).
+    PidNamespace,
+    /// rinit is a subreaper with this pid: its descendants.
+    Descendants(pid_t),
+}
+
+/// Who a signal is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipients {
+    /// The main child alone.
+    MainChild(pid_t),
+    /// The main child's process group, and the main child if it has moved to another group.
+    Job(pid_t),
+    /// Everyone that rinit answers for.
+    Everyone(SignalScope),
+}
+
+impl Recipients {
+    /// Sends a signal to them, with the value of the one that was taken, if that has one.
+    pub(crate) fn send(self, signal: Signal, info: Option<&SignalInfo>) {
+        let valued = info.filter(|info| info.has_value());
+        match (self, valued) {
+            (Self::MainChild(pid), _) => send_to_one(signal, pid, valued),
+            (Self::Job(main_child), None) => send_to_job(signal, main_child),
+            (Self::Job(main_child), Some(_)) => {
+                send_to_one(signal, main_child, valued);
+                // Values can be queued to single processes only: sigqueue(3).
+                let is_member = |process: &Process| process.group == main_child && process.pid != main_child;
+                if let Err(error) = send_to_each(signal, valued, is_member) {
+                    warn!("{signal} with a value went to the main child alone, not to its group: {error}");
+                }
+            }
+            (Self::Everyone(SignalScope::PidNamespace), None) => send_logged(signal, -1),
+            (Self::Everyone(scope), _) => {
+                let mut family = Family::new(scope, |_| false);
+                if let Err(error) = send_to_each(signal, valued, |process| family.includes(process)) {
+                    match scope {
+                        SignalScope::PidNamespace => {
+                            warn!("{signal} loses its value: it cannot be queued to each process: {error}");
+                            send_logged(signal, -1);
+                        }
+                        SignalScope::Descendants(_) => {
+                            warn!("cannot find the descendants to send {signal} to: {error}")
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Who has been sent SIGTERM already: these recipients, at that moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AlreadySignalled {
+    /// Who it was sent to.
+    pub(crate) recipients: Recipients,
+    /// When.
+    pub(crate) moment: Moment,
+}
+
+impl AlreadySignalled {
+    fn includes(&self, process: &Process) -> bool {
+        self.moment.has(process)
+            && match self.recipients {
+                Recipients::MainChild(pid) => process.pid == pid,
+                Recipients::Job(group) => process.group == group || process.pid == group,
+                Recipients::Everyone(_) => true,
+            }
+    }
+}
+
+impl SignalScope {
+    /// Whom the process with this pid answers for.
+    pub(crate) fn of(pid: pid_t) -> Self {
+        if pid == 1 { Self::PidNamespace } else { Self::Descendants(pid) }
+    }
+
+    /// Whether nobody is left, not even a zombie, given that rinit has no children. A subreaper without children has no
+    /// descendants. PID 1 asks the kernel: a process that joined the namespace from outside is nobody's child in it.
+    pub(crate) fn is_empty(self) -> bool {
+        self != Self::PidNamespace || !has_receiver(-1)
+    }
+
+    /// Asks everyone to end: SIGTERM, and SIGCONT, since a stopped process could not act on it. Nobody is asked twice. Who has been
+    /// asked is answerable for his own helpers: they are left alone.
+    pub(crate) fn request_exit(self, already: Option<AlreadySignalled>) {
+        if self == Self::PidNamespace && already.is_none() {
+            send_logged(Signal::TERM, -1);
+            return send_logged(Signal::CONT, -1);
+        }
+        if let Err(error) = self.request_exit_of_each(already) {
+            match self {
+                Self::PidNamespace => {
+                    debug!("who has been sent SIGTERM already is sent it again: {error}");
+                    self.request_exit(None);
+                }
+                Self::Descendants(_) => warn!("cannot find the descendants to send SIGTERM to: {error}"),
+            }
+        }
+    }
+
+    fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
+        let mut asked_until = Moment::NEVER;
+        for _ in 0..WALKS {
+            let moment = Moment::now();
+            moment.wait_until_over();
+            let mut count = 0;
+            let is_asked = |process: &Process| {
+                asked_until.has(process) || already.is_some_and(|already| already.includes(process))
+            };
+            let mut family = Family::new(self, is_asked);
+            procfs::for_each_process(|process| {
+                if !moment.has(process) || !family.includes(process) {
+                    return;
+                }
+                let is_new = !is_asked(process) && family.kin_of(process) != Kin::Dependent;
+                if is_new {
+                    count += 1;
+                    send_logged(Signal::TERM, process.pid);
+                }
+                if is_new || process.is_stopped() {
+                    send_logged(Signal::CONT, process.pid);
+                }
+            })?;
+            if count == 0 {
+                break;
+            }
+            asked_until = moment;
+        }
+        Ok(())
+    }
+
+    /// Kills everyone, also those that are started meanwhile.
+    pub(crate) fn kill(self) {
+        if self == Self::PidNamespace {
+            return send_logged(Signal::KILL, -1);
+        }
+        for _ in 0..WALKS {
+            let mut count = 0;
+            let walked = self.for_each(|process| {
+                count += 1;
+                send_logged(Signal::KILL, process.pid);
+            });
+            match walked {
+                Err(error) => return warn!("cannot find the descendants to kill: {error}"),
+                Ok(()) if count == 0 => return,
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Calls `each` with everyone alive.
+    ///
+    /// # Errors
+    /// As for [`procfs::for_each_process`].
+    pub(crate) fn for_each(self, mut each: impl FnMut(&Process)) -> Result<(), Unreadable> {
+        let mut family = Family::new(self, |_| false);
+        procfs::for_each_process(|process| {
+            if family.includes(process) {
+                each(process)
+            }
+        })
+        .map(drop)
+    }
+}
+
+/// What a process is to rinit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    /// Nobody that rinit answers for.
+    Stranger,
+    /// One of those that rinit answers for.
+    Own,
+    /// One of them, with an ancestor that is responsible for it.
+    Dependent,
+}
+
+/// How often a process is looked at again because its parent has just ended.
+const RETRIES: usize = 8;
+
+/// Parents whose children's kin is remembered for one walk over /proc.
+const REMEMBERED: usize = 64;
+
+/// Tells rinit's own from strangers, by their chains of parents.
+struct Family<F> {
+    scope: SignalScope,
+    own_pid: pid_t,
+    is_responsible: F,
+    remembered: [(pid_t, Kin); REMEMBERED],
+}
+
+impl<F: Fn(&Process) -> bool> Family<F> {
+    /// Everyone that rinit answers for. `is_responsible` tells whose descendants are dependents.
+    fn new(scope: SignalScope, is_responsible: F) -> Self {
+        Self { scope, own_pid: process::own_pid(), is_responsible, remembered: [(0, Kin::Stranger); REMEMBERED] }
+    }
+
+    /// Whether rinit answers for this process, and it lives.
+    fn includes(&mut self, process: &Process) -> bool {
+        let is_own = self.scope == SignalScope::PidNamespace || self.kin_of(process) != Kin::Stranger;
+        is_own && process.pid != self.own_pid && !process.is_zombie()
+    }
+
+    /// What a process is to rinit.
+    fn kin_of(&mut self, process: &Process) -> Kin {
+        let mut parent = process.parent;
+        // A parent that has just ended has left its children to its own reaper.
+        for _ in 0..RETRIES {
+            if let Some(kin) = self.kin_of_child(parent) {
+                return kin;
+            }
+            match procfs::process(process.pid) {
+                Some(process) => parent = process.parent,
+                None => break,
+            }
+        }
+        Kin::Stranger
+    }
+
+    /// What the children of a process are to rinit. `None` if one of its ancestors has just ended.
+    fn kin_of_child(&mut self, parent: pid_t) -> Option<Kin> {
+        let mut kin = Kin::Own;
+        let mut ancestor = parent;
+        for _ in 0..DEPTH {
+            // Nobody is above PID 1. A process that joined the namespace from outside has parent 0.
+            let known = match ancestor {
+                pid if pid == self.own_pid => Some(Kin::Own),
+                ..=1 if self.scope == SignalScope::PidNamespace => Some(Kin::Own),
+                ..=1 => Some(Kin::Stranger),
+                pid => self.remembered.get(slot(pid)).filter(|(known, _)| *known == pid).map(|(_, kin)| *kin),
+            };
+            if let Some(known) = known {
+                kin = if known == Kin::Own { kin } else { known };
+                break;
+            }
+            let process = procfs::process(ancestor)?;
+            if (self.is_responsible)(&process) {
+                kin = Kin::Dependent;
+            }
+            ancestor = process.parent;
+        }
+        if let Some(entry) = self.remembered.get_mut(slot(parent)) {
+            *entry = (parent, kin);
+        }
+        Some(kin)
+    }
+}
+
+/// Where the kin of a process's children is remembered.
+fn slot(pid: pid_t) -> usize {
+    usize::try_from(pid).unwrap_or(0) % REMEMBERED
+}
+
+/// Sends a signal to each process that was started before this call and that `is_meant`. One walk over /proc.
+fn send_to_each(
+    signal: Signal,
+    valued: Option<&SignalInfo>,
+    mut is_meant: impl FnMut(&Process) -> bool,
+) -> Result<(), Unreadable> {
+    let moment = Moment::now();
+    moment.wait_until_over();
+    procfs::for_each_process(|process| {
+        if moment.has(process) && is_meant(process) {
+            send_to_one(signal, process.pid, valued);
+        }
+    })
+    .map(drop)
+}
+
+fn send_to_one(signal: Signal, pid: pid_t, valued: Option<&SignalInfo>) {
+    let result = valued.map_or_else(|| signal.send(pid), |info| info.send_on(signal, pid));
+    log_delivery(signal, pid, result);
+}
+
+fn send_to_job(signal: Signal, main_child: pid_t) {
+    let result = signal.send(-main_child);
+    if process::group_of(main_child).is_ok_and(|group| group != main_child) {
+        // The group that it has left may well be empty now.
+        if !matches!(result, Ok(()) | Err(Errno::ESRCH)) {
+            log_delivery(signal, -main_child, result);
+        }
+        return send_to_one(signal, main_child, None);
+    }
+    log_delivery(signal, -main_child, result);
+}
+
+/// Sends a signal to a process, to a group (negative) or to every process (-1), and logs what became of it.
+pub(crate) fn send_logged(signal: Signal, target: pid_t) {
+    log_delivery(signal, target, signal.send(target));
+}
+
+/// Logs what became of a signal. It is expected that a receiver has just ended; the rest is worth a warning.
+fn log_delivery(signal: Signal, target: pid_t, result: Result<(), Errno>) {
+    match result {
+        Ok(()) => debug!("sent {signal} to {}", Target(target)),
+        Err(Errno::ESRCH) => debug!("cannot send {signal} to {}: it has ended", Target(target)),
+        Err(errno) => warn!("cannot send {signal} to {}: {}", Target(target), errno.desc()),
+    }
+}
+
+/// The target of kill(2), in words.
+struct Target(pid_t);
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            -1 => out.write_str("every process"),
+            group @ ..0 => write!(out, "process group {}", group.unsigned_abs()),
+            pid => write!(out, "process {pid}"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Sets of signals, and which of them this process blocks.
+
+use nix::errno::Errno;
+
+use super::Signal;
+use crate::sys;
+
+/// A set of signals as the kernel has it: bit n - 1 is signal n.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignalSet(u64);
+
+impl SignalSet {
+    /// Every signal.
+    pub const ALL: Self = Self(u64::MAX);
+    /// No signal.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set that the kernel's word means.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The kernel's word for it.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The set with one more.
+    pub(crate) const fn with(self, signal: Signal) -> Self {
+        Self(self.0 | 1 << (signal.0 - 1))
+    }
+
+    /// The set with one fewer.
+    pub(crate) const fn without(self, signal: Signal) -> Self {
+        Self(self.0 & !(1 << (signal.0 - 1)))
+    }
+
+    /// Whether the signal is in it.
+    pub(crate) const fn contains(self, signal: Signal) -> bool {
+        self.0 & 1 << (signal.0 - 1) != 0
+    }
+}
+
+/// Makes this set the blocked one. Returns the one before: sigprocmask(2).
+///
+/// # Errors
+/// EPERM or ENOSYS if a sandbox refuses it.
+pub fn set_mask(mask: SignalSet) -> Result<SignalSet, Errno> {
+    sys::signal::set_mask(mask.0).map(SignalSet)
+}
+
+/// The blocked signals that have been sent: sigpending(2).
+pub(crate) fn pending() -> SignalSet {
+    SignalSet(sys::signal::pending())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let last = Signal::from_number(64).unwrap();
+        let set = SignalSet::EMPTY.with(Signal::TERM).with(last);
+        assert!(set.contains(Signal::TERM) && set.contains(last) && !set.contains(Signal::INT));
+        assert_eq!(set.without(last).without(Signal::TERM), SignalSet::EMPTY);
+        assert!(SignalSet::ALL.contains(last) && SignalSet::ALL.contains(Signal::INT));
+    }
+}

@@ -1,0 +1,153 @@
+//! What the command finds around it under the original's name: its group, its session, and who else ends with it.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+
+use super::who_receives::family;
+use super::{Faults, init, original_and_rinit};
+use crate::harness::{
+    BOTH_ROLES, Role, Running, TempDir, kill, pid_of, probe, recorded_signals, rinit, run_to_end, wait_until,
+    wait_until_ready,
+};
+
+tests! {
+    requires [Namespaces, Program("tini"), Program("tini-static"), Program("docker-init"), Program("catatonit"), Program("dumb-init")];
+    the_command_has_the_group_and_session_that_the_original_gives_it,
+    what_the_main_child_leaves_behind_gets_what_the_original_sends_it,
+    the_pause_of_catatonit_ends_on_the_same_signals,
+    a_name_counts_with_any_directory_before_it,
+    no_other_name_counts,
+}
+
+/// Which of its group and its session are the command's own, or its init's.
+fn group_and_session(role: Role, path: &str, variables: &str, options: &str) -> String {
+    let temp = TempDir::new();
+    let file = temp.file("facts");
+    let outcome = run_to_end(role, init(path, variables, options).args(["--", &probe(), "facts", &file]));
+    assert_eq!(outcome.code, 0, "{path} {options}: {}", outcome.stderr);
+    let facts = fs::read_to_string(file).unwrap();
+    let fact = |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let whose = |id: &str| if *id == fact("pid ") { "its own" } else { "another" };
+    format!("group {}, session {}", whose(&fact("group ")), whose(&fact("session ")))
+}
+
+fn the_command_has_the_group_and_session_that_the_original_gives_it() {
+    let (temp, mut faults) = (TempDir::new(), Faults::default());
+    for (name, variables, options) in [
+        ("tini", "", ""),
+        ("tini", "", "-g"),
+        ("tini", "", "-s"),
+        ("docker-init", "", ""),
+        ("catatonit", "", ""),
+        ("catatonit", "", "-g"),
+        ("podman-init", "", ""),
+        ("dumb-init", "", ""),
+        ("dumb-init", "", "-c"),
+        ("dumb-init", "DUMB_INIT_SETSID=0", ""),
+        ("dumb-init", "DUMB_INIT_SETSID=1", ""),
+    ] {
+        for role in BOTH_ROLES {
+            let [theirs, ours] =
+                original_and_rinit(&temp, name).map(|path| group_and_session(role, &path, variables, options));
+            faults.compare(&format!("{variables} {name} {options} as {role:?}"), &theirs, &ours, None);
+        }
+    }
+    faults.check();
+}
+
+/// As PID 1 the kernel ends them all, whatever the init does.
+fn what_the_main_child_leaves_behind_gets_what_the_original_sends_it() {
+    let mut faults = Faults::default();
+    for (name, options) in [
+        ("tini", "-s"),
+        ("tini", "-s -g"),
+        ("catatonit", ""),
+        ("catatonit", "-g"),
+        ("dumb-init", ""),
+        ("dumb-init", "-c"),
+        ("dumb-init", "-r 15:10"),
+        ("dumb-init", "-r 15:0"),
+    ] {
+        let temp = TempDir::new();
+        let [theirs, ours] = original_and_rinit(&temp, name).map(|path| {
+            let temp = TempDir::new();
+            let [main, helper] = ["main", "helper"].map(|name| temp.file(name));
+            let script = format!("{} 10 7", family(&[main.clone(), helper.clone()]));
+            let mut command = init(&path, "", options);
+            let mut running = Running::spawn_captured(Role::Subreaper, command.args(["--", "sh", "-c", &script]));
+            for file in [&main, &helper] {
+                wait_until_ready(file);
+            }
+            let (main, pid) = (pid_of(&main), pid_of(&helper));
+            kill(main, 10);
+            let code = running.exit_code();
+            // Of its own, and the last one: it comes after all that the init sent before it ended.
+            kill(pid, 64);
+            wait_until("the helper to take it", || {
+                recorded_signals(&helper).last().is_some_and(|line| line == "64 plain").then_some(())
+            });
+            (code, recorded_signals(&helper))
+        });
+        faults.compare(&format!("{name} {options}"), &theirs, &ours, None);
+    }
+    faults.check();
+}
+
+fn the_pause_of_catatonit_ends_on_the_same_signals() {
+    let (temp, mut faults) = (TempDir::new(), Faults::default());
+    for name in ["catatonit", "podman-init"] {
+        for (signals, role) in
+            [(&[15][..], Role::Pid1), (&[2], Role::Pid1), (&[1, 10, 20, 34, 15], Role::Pid1), (&[15], Role::Subreaper)]
+        {
+            let [theirs, ours] = original_and_rinit(&temp, name).map(|path| {
+                let mut running = Running::spawn_captured(role, &mut init(&path, "", "-P"));
+                running.wait_until_signals_are_blocked();
+                for signal in signals {
+                    running.kill(*signal);
+                }
+                running.exit_code()
+            });
+            faults.compare(&format!("{name} -P, {signals:?} as {role:?}"), &theirs, &ours, None);
+        }
+    }
+    faults.check();
+}
+
+/// Whether the group hears of a signal, by the file's name and the name it is called by.
+fn forwards_to_the_group(file: &str, called: &str) -> bool {
+    let temp = TempDir::new();
+    let [main, helper] = ["main", "helper"].map(|name| temp.file(name));
+    let script = family(&[main.clone(), helper.clone()]);
+    let mut command = init(file, "", "");
+    command.arg0(called).args(["--", "sh", "-c", &script]);
+    let running = Running::spawn_captured(Role::Pid1, &mut command);
+    for file in [&main, &helper] {
+        wait_until_ready(file);
+    }
+    running.kill(10);
+    // The main child gets it in any case, and who gets 64 has got what came before.
+    wait_until("the main child to get it", || recorded_signals(&main).contains(&"10 plain".to_owned()).then_some(()));
+    kill(pid_of(&helper), 64);
+    wait_until("the helper to get 64", || recorded_signals(&helper).contains(&"64 plain".to_owned()).then_some(()));
+    recorded_signals(&helper).contains(&"10 plain".to_owned())
+}
+
+fn a_name_counts_with_any_directory_before_it() {
+    let temp = TempDir::new();
+    let file = temp.copy(rinit(), "file");
+    for called in ["tini", "/sbin/docker-init", "/run/podman-init", "./catatonit", "a/b/../tini-static", "//tini"] {
+        assert!(!forwards_to_the_group(&file, called), "{called}");
+    }
+    for called in ["dumb-init", "/usr/bin/dumb-init"] {
+        assert!(forwards_to_the_group(&file, called), "{called}");
+    }
+}
+
+fn no_other_name_counts() {
+    let temp = TempDir::new();
+    // What the file is called does not matter, only what it was called by: argv[0], as the kernel passes it on.
+    let file = temp.copy(rinit(), "tini");
+    for called in ["rinit", "/rinit", "init", "tini2", "Tini", "my-tini", "tini/rinit", "tini/", ""] {
+        assert!(forwards_to_the_group(&file, called), "{called}");
+    }
+}

@@ -1,0 +1,133 @@
+//! What a process has that an exec does not take away: a sandbox, children, locks, timers, a scheduling policy. Each
+//! duty takes it on and becomes a command.
+
+use std::ffi::CStr;
+use std::fs::{self, OpenOptions};
+use std::mem::zeroed;
+use std::os::fd::IntoRawFd;
+use std::process::exit;
+use std::ptr::null_mut;
+
+use libc::{c_int, c_long};
+
+use crate::{list, next_signal, set_mask};
+
+/// Becomes a command: execv(3).
+fn become_command(words: &[&CStr]) -> ! {
+    let words = list(words);
+    // SAFETY: a list of C strings, with a null at its end.
+    unsafe { libc::execv(words[0], words.as_ptr()) };
+    panic!("{}", std::io::Error::last_os_error());
+}
+
+/// In a sandbox that refuses this system call with this errno: seccomp(2).
+pub fn refuse(number: c_int, errno: c_int, words: &[&CStr]) -> ! {
+    // An instruction of a classic BPF filter: code, jump if true, jump if false, value.
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut filter = [
+        // The number is the first word of struct seccomp_data.
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number as u32),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: a filter of that length, which the kernel copies.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+    become_command(words)
+}
+
+/// With a child that sends this signal when it ends, 0 for none: clone(2). The child ends on SIGUSR2, and writes
+/// `ready PID` to FILE.
+pub fn with_child(signal: c_int, file: &str, words: &[&CStr]) -> ! {
+    // SAFETY: without CLONE_VM it is a fork, with another signal at its end.
+    let child = unsafe { libc::syscall(libc::SYS_clone, c_long::from(signal), 0, 0, 0, 0) };
+    assert!(child >= 0, "{}", std::io::Error::last_os_error());
+    if child == 0 {
+        set_mask(u64::MAX);
+        // The C library may not know its new pid: clone(2), C library/kernel differences.
+        // SAFETY: takes and changes nothing.
+        let own = unsafe { libc::syscall(libc::SYS_getpid) };
+        fs::write(file, format!("ready {own}\n")).unwrap();
+        while next_signal().is_some_and(|arrived| arrived.si_signo != libc::SIGUSR2) {}
+        exit(0);
+    }
+    become_command(words)
+}
+
+/// With this signal to come when the parent dies: PR_SET_PDEATHSIG(2const).
+pub fn with_parent_death_signal(signal: c_int, words: &[&CStr]) -> ! {
+    // SAFETY: numbers only.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }, 0);
+    become_command(words)
+}
+
+/// With a record lock on a file, which stays open: fcntl(2).
+pub fn with_lock(file: &str, words: &[&CStr]) -> ! {
+    let file = OpenOptions::new().read(true).write(true).open(file).unwrap().into_raw_fd();
+    // SAFETY: an all-zero structure is a valid one; an open descriptor, which the exec is to leave open.
+    unsafe {
+        let mut lock: libc::flock = zeroed();
+        lock.l_type = libc::F_WRLCK as _;
+        assert_eq!(libc::fcntl(file, libc::F_SETLK, &raw const lock), 0);
+        assert_eq!(libc::fcntl(file, libc::F_SETFD, 0), 0);
+    }
+    become_command(words)
+}
+
+/// With a timer that is to go off after 50 ms: alarm(2) and setitimer(2), of which the first counts what the clock
+/// shows and the others the processor's time.
+pub fn with_timer(kind: &str, words: &[&CStr]) -> ! {
+    let which = match kind {
+        "ALARM" => libc::ITIMER_REAL,
+        "VIRTUAL" => libc::ITIMER_VIRTUAL,
+        "PROF" => libc::ITIMER_PROF,
+        other => panic!("{other}"),
+    };
+    // SAFETY: an all-zero structure is a valid one.
+    unsafe {
+        let mut timer: libc::itimerval = zeroed();
+        timer.it_value.tv_usec = 50_000;
+        assert_eq!(libc::syscall(libc::SYS_setitimer, which, &raw const timer, null_mut::<u8>()), 0);
+    }
+    become_command(words)
+}
+
+/// struct sched_attr, in its first version: sched_setattr(2).
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Under SCHED_DEADLINE, with these flags: sched(7).
+pub fn with_deadline(flags: c_int, words: &[&CStr]) -> ! {
+    let size = size_of::<Attributes>() as u32;
+    let (runtime, period) = (2_000_000, 100_000_000);
+    let attributes =
+        Attributes { size, policy: 6, flags: flags as u64, runtime, deadline: period, period, ..Default::default() };
+    // SAFETY: a structure of the size that it names.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    become_command(words)
+}
+
+/// The scheduling policy and all that belongs to it, as text.
+pub fn scheduling() -> String {
+    let mut own = Attributes::default();
+    let size = size_of::<Attributes>();
+    // SAFETY: a structure of the size that the call is told.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut own, size, 0) }, 0);
+    let Attributes { policy, flags, nice, priority, runtime, deadline, period, .. } = own;
+    format!("policy {policy} flags {flags} nice {nice} priority {priority} time {runtime} {deadline} {period}\n")
+}
