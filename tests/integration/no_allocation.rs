@@ -89,8 +89,10 @@ const OPTIONS: [(&str, &[&[&str]]); 16] = [
 
 fn no_option_makes_it_allocate() {
     use_guarded_build();
-    let mut missing: BTreeSet<String> =
-        rinit::cli::command().get_arguments().filter_map(|option| option.get_long().map(str::to_owned)).collect();
+    let mut missing: BTreeSet<String> = rinit::cli::definition::command()
+        .get_arguments()
+        .filter_map(|option| option.get_long().map(str::to_owned))
+        .collect();
     for option in OPTIONS.map(|(option, _)| option).into_iter().chain(["help", "version"]) {
         assert!(missing.remove(option), "--{option} is no option");
     }
