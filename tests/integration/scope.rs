@@ -452,7 +452,7 @@ fn docker_stop_leaves_a_worker_to_its_clean_up() {
         "/bin/busybox",
         "sh",
         "-c",
-        &script,
+        script,
     ]);
     container.wait_until_logged("ready\n");
     container.wait_until_logged("ready ");
