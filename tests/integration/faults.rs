@@ -47,7 +47,7 @@ const WORKERS: usize = 6;
 
 /// What rinit has to do while its calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scenario {
+pub enum Scenario {
     /// Orphans, signals, a grace period, also for one that entered from outside, as PID 1; messages to a file.
     WorkAsPid1,
     /// The same as subreaper; messages to a pipe.
@@ -61,6 +61,9 @@ enum Scenario {
 }
 
 impl Scenario {
+    pub const ALL: [Self; 5] =
+        [Self::WorkAsPid1, Self::WorkAsSubreaper, Self::AllAsSubreaper, Self::Job, Self::TerminalAsPid1];
+
     /// rinit, about to start, what has to stay open as long as it runs, and who entered its namespace.
     fn held(self, temp: &TempDir) -> (HeldProcess, Vec<OwnedFd>, Option<Child>) {
         let (file, entered) = (&temp.file("done"), &temp.file("entered"));
@@ -273,7 +276,15 @@ fn try_all(scenario: Scenario) -> Vec<String> {
     outcomes.into_values().filter_map(|(_, complaint)| complaint).collect()
 }
 
-fn check(scenario: Scenario) {
+/// The calls of a scenario without faults, from the command's start on.
+pub fn calls_after_the_start(scenario: Scenario) -> Vec<String> {
+    let calls = run(scenario, &[]).calls;
+    let start = start_of_command(&calls);
+    calls[start..].to_vec()
+}
+
+/// Tries every fault of a scenario; each has to be survived.
+pub fn check(scenario: Scenario) {
     let complaints = try_all(scenario);
     assert!(complaints.is_empty(), "{} faults are not survived:\n{}", complaints.len(), complaints.join("\n"));
 }

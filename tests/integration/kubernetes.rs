@@ -13,11 +13,11 @@ use crate::harness::{
 };
 
 tests! {
-    requires [Root, Program("podman"), Program("runc"), Program("busybox")];
-    an_image_whose_entrypoint_is_rinit_reaps_and_ends_with_its_own_code requires [Docker],
-    an_unmodified_image_is_wrapped_by_an_init_container requires [Docker],
-    in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container requires [Docker],
-    containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod requires [Docker, Program("containerd"), Program("curl")],
+    requires [Root, Docker, Program("busybox")];
+    an_image_whose_entrypoint_is_rinit_reaps_and_ends_with_its_own_code requires [Program("podman"), Program("runc")],
+    an_unmodified_image_is_wrapped_by_an_init_container requires [Program("podman"), Program("runc")],
+    in_a_shared_pid_namespace_rinit_is_the_subreaper_of_its_container requires [Program("podman"), Program("runc")],
+    containerds_sandbox_is_paused_by_rinit_which_reaps_for_the_pod requires [Program("containerd"), Program("curl")],
 }
 
 /// Podman with the images that the manifests name.

@@ -27,6 +27,7 @@ mod kubernetes;
 mod memory_limits;
 mod messages;
 mod migration;
+mod no_allocation;
 mod pause;
 mod podman;
 mod races;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         memory_limits::TESTS,
         messages::TESTS,
         migration::TESTS,
+        no_allocation::TESTS,
         pause::TESTS,
         podman::TESTS,
         races::TESTS,

@@ -441,7 +441,7 @@ fn docker_stop_leaves_a_worker_to_its_clean_up() {
     // The worker got SIGTERM with its group. Its clean-up is broken off by a second one.
     let worker = "trap 'trap \"echo broken off; exit 1\" TERM; /probe wait 1500; echo clean; exit 0' TERM; \
                   echo ready; while :; do /probe wait 20; done";
-    let script = format!("/bin/busybox sh -c \"$WORKER\" & exec /probe record /dev/stdout 15 5");
+    let script = "/bin/busybox sh -c \"$WORKER\" & exec /probe record /dev/stdout 15 5";
     let container = docker.start(&[
         "--env",
         &format!("WORKER={worker}"),
@@ -452,7 +452,7 @@ fn docker_stop_leaves_a_worker_to_its_clean_up() {
         "/bin/busybox",
         "sh",
         "-c",
-        &script,
+        script,
     ]);
     container.wait_until_logged("ready\n");
     container.wait_until_logged("ready ");

@@ -100,7 +100,8 @@ fn perform(words: &[&'static CStr]) -> c_int {
 
         "held" => held(&words[2..]),
         "job" => job(&words[2..]),
-        "exercise" => exercise(text(2)),
+        // exercise FILE [MILLISECONDS]
+        "exercise" => exercise(text(2), if words.len() > 3 { number(3) } else { 300 }),
         "exercise-terminal" => exercise_terminal(),
         // leaderless DUTY...
         "leaderless" => offspring::leaderless(&words[1..]),
@@ -534,8 +535,9 @@ fn job(command: &[&CStr]) -> ! {
 }
 
 /// A main child that gives its init one of everything to do: orphans, a plain signal and a queued one to forward, and
-/// a process to be asked to end in the grace period. Writes to FILE what came of it and exits with 7, come what may.
-fn exercise(file: &str) -> ! {
+/// a process to be asked to end in the grace period. Writes to FILE what came of it and exits with 7, come what may. It
+/// waits that many milliseconds for each thing, which a fault may have swallowed.
+fn exercise(file: &str, milliseconds: c_int) -> ! {
     set_mask(u64::MAX);
     // SAFETY: takes and changes nothing.
     let (own, init) = unsafe { (libc::getpid(), libc::getppid()) };
@@ -543,8 +545,7 @@ fn exercise(file: &str) -> ! {
         while next_signal().is_some_and(|arrived| arrived.si_signo != libc::SIGTERM) {}
         exit(0);
     }
-    // How long to wait for what a fault may have swallowed. Nothing is decided by it.
-    let soon = || Instant::now() + Duration::from_millis(300);
+    let soon = || Instant::now() + Duration::from_millis(milliseconds as u64);
     orphans(2);
     let children = format!("/proc/{init}/task/{init}/children");
     let is_alone = || fs::read_to_string(&children).is_ok_and(|list| list.trim() == own.to_string());

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::ptr::null;
+use std::sync::OnceLock;
 use std::thread;
 
 use libc::{c_char, c_int, pid_t};
@@ -17,9 +18,18 @@ use super::processes::{children, is_waiting, kill, status_line};
 use super::scratch::{scratch_file, scratch_text};
 use super::wait::wait_until;
 
+/// A build of rinit that this test runs in place of the usual one.
+static OTHER_BUILD: OnceLock<OsString> = OnceLock::new();
+
+/// Has all that follows in this test run another build of rinit.
+pub fn use_build(binary: OsString) {
+    OTHER_BUILD.set(binary).expect("one build for a test");
+}
+
 /// The binary under test.
 pub fn rinit() -> OsString {
-    std::env::var_os("RINIT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_rinit").into())
+    let usual = || std::env::var_os("RINIT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_rinit").into());
+    OTHER_BUILD.get().cloned().unwrap_or_else(usual)
 }
 
 /// The program that runs below rinit: `tests/probe`.
