@@ -11,7 +11,7 @@ use crate::harness::{
     wait_until_ready, wait_until_recorded,
 };
 use crate::pty::{self, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z};
-use crate::signals::{REAL_TIME, deadly, forwarded, kill, queue};
+use crate::signals::{REAL_TIME, deadly, forwarded, kill, queue, queue_with_code};
 
 /// A check.
 pub struct Check {
@@ -44,6 +44,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "signals-single-child", roles: BOTH, run: signals_single_child },
     Check { name: "signals-all", roles: BOTH, run: signals_all },
     Check { name: "queued-values", roles: BOTH, run: queued_values },
+    Check { name: "unusual-codes", roles: BOTH, run: unusual_codes },
     Check { name: "rewritten-signals", roles: BOTH, run: rewritten_signals },
     Check { name: "whole-group", roles: BOTH, run: whole_group },
     Check { name: "left-group", roles: BOTH, run: left_group },
@@ -53,6 +54,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: "orphans", roles: BOTH, run: orphans },
     Check { name: "grace", roles: BOTH, run: grace },
     Check { name: "grace-deadline", roles: BOTH, run: grace_deadline },
+    Check { name: "long-grace", roles: BOTH, run: long_grace },
+    Check { name: "kill-after", roles: BOTH, run: kill_after },
+    Check { name: "wait-all", roles: BOTH, run: wait_all },
     Check { name: "pause", roles: BOTH, run: pause },
     Check { name: "terminal-foreground", roles: BOTH, run: terminal_foreground },
     Check { name: "terminal-keys", roles: BOTH, run: terminal_keys },
@@ -264,6 +268,20 @@ fn queued_values(context: &Context) -> Result {
     Ok(())
 }
 
+fn unusual_codes(context: &Context) -> Result {
+    let file = context.file("log");
+    let running = context.start(&[], &["record", &file])?;
+    wait_until_ready(&file)?;
+    let mut expected = Vec::new();
+    for code in [libc::SI_TIMER, libc::SI_MESGQ, libc::SI_ASYNCIO] {
+        for value in [7, usize::MAX / 3] {
+            queue_with_code(running.pid, REAL_TIME, code, value)?;
+            expected.push(format!("{REAL_TIME} value {value}"));
+        }
+    }
+    wait_until_recorded(&file, &expected)
+}
+
 fn rewritten_signals(context: &Context) -> Result {
     let file = context.file("log");
     let running = context.start(&["-r", "TERM:INT,HUP:0", "-r", "rtmin+3:SIGUSR2"], &["record", &file])?;
@@ -369,6 +387,29 @@ fn grace_deadline(context: &Context) -> Result {
     let mut got = recorded(&file);
     got.sort();
     same("what was sent before the end", got, vec![plain(libc::SIGTERM), plain(libc::SIGCONT)])
+}
+
+fn long_grace(context: &Context) -> Result {
+    // Seconds that a signed number of 32 bits does not hold.
+    let file = context.file("data");
+    let mut running = context.start(&["--grace", "3000000000"], &["leave", &file, "300", "3"])?;
+    running.exits_with(3)?;
+    same("what was saved", &*read(&file), "saved\n")
+}
+
+fn kill_after(context: &Context) -> Result {
+    let file = context.file("log");
+    let mut running = context.start(&["--kill-after", "0.5"], &["record", &file])?;
+    wait_until_ready(&file)?;
+    running.kill(libc::SIGTERM)?;
+    running.exits_with(137)?;
+    same("what came before the end", recorded(&file), vec![plain(libc::SIGTERM)])
+}
+
+fn wait_all(context: &Context) -> Result {
+    let file = context.file("data");
+    context.start(&["--wait-all"], &["daemonise", &file, "300", "3"])?.exits_with(3)?;
+    same("what the daemon has done", &*read(&file), "served\n")
 }
 
 fn pause(context: &Context) -> Result {

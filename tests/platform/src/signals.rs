@@ -100,8 +100,9 @@ pub fn next(patience: Duration) -> Option<libc::siginfo_t> {
 
 /// `NUMBER plain`, or `NUMBER value VALUE` for one that was queued with a value.
 pub fn describe(arrived: &libc::siginfo_t) -> String {
-    if arrived.si_code == libc::SI_QUEUE {
-        // SAFETY: sigqueue(3) sets the value.
+    // Below 0 are the codes of what has a value, but for the one of tkill(2): sigaction(2).
+    if arrived.si_code < 0 && arrived.si_code != libc::SI_TKILL {
+        // SAFETY: a signal with such a code has a value, in the same place for each.
         let value = unsafe { arrived.si_value() }.sival_ptr.addr();
         format!("{} value {value}", arrived.si_signo)
     } else {
@@ -123,6 +124,22 @@ pub fn queue(pid: libc::pid_t, signal: c_int, value: usize) -> Result<(), String
     let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
     // SAFETY: numbers only. Nobody looks behind the value.
     match unsafe { libc::sigqueue(pid, signal, value) } {
+        0 => Ok(()),
+        _ => Err(format!("cannot queue {signal} to {pid}: {}", std::io::Error::last_os_error())),
+    }
+}
+
+/// Queues a signal with a value as the kernel does for a timer, a message queue and the like: with this code.
+pub fn queue_with_code(pid: libc::pid_t, signal: c_int, code: c_int, value: usize) -> Result<(), String> {
+    // Three ints, then pid and uid from where a pointer may stand, then the value: the kernel's siginfo_t.
+    let before = (3 * size_of::<c_int>()).next_multiple_of(size_of::<usize>());
+    let mut bytes = [0; size_of::<libc::siginfo_t>()];
+    let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
+    put(0, &signal.to_ne_bytes());
+    put(8, &code.to_ne_bytes());
+    put(before + 8, &value.to_ne_bytes());
+    // SAFETY: the kernel reads a siginfo_t, which the bytes are.
+    match unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, bytes.as_ptr()) } {
         0 => Ok(()),
         _ => Err(format!("cannot queue {signal} to {pid}: {}", std::io::Error::last_os_error())),
     }
