@@ -144,6 +144,8 @@ fn each_failure_has_the_originals_exit_code() {
 }
 
 const HELP_IS_THERE: &str = "help, version and license are there under every usual option";
+const NO_SIGN: &str = "a number with a sign is a slip";
+const ALL_IS_CHECKED: &str = "a wrong option is refused, also beside a right one that ends it";
 const TAKES_MORE: &str = "the options and spellings of the other inits are accepted too";
 
 fn each_option_is_accepted_or_refused_as_by_the_original() {
@@ -187,6 +189,8 @@ fn each_option_is_accepted_or_refused_as_by_the_original() {
             &["-c", "WRITE"],
         ],
         &[
+            (TINI, &["-hZ"], 1, &[], ALL_IS_CHECKED),
+            (TINI, &["-e", "+7", "WRITE"], 1, &[], NO_SIGN),
             (TINI, &["-V"], 0, &[], HELP_IS_THERE),
             (TINI, &["-L"], 0, &[], HELP_IS_THERE),
             (TINI, &["--help"], 0, &[], HELP_IS_THERE),
@@ -279,6 +283,9 @@ fn each_option_is_accepted_or_refused_as_by_the_original() {
             &["--grace", "5", "WRITE"],
         ],
         &[
+            (DUMB_INIT, &["-hZ"], 1, &[], ALL_IS_CHECKED),
+            (DUMB_INIT, &["-r", "+15:+3", "WRITE"], 1, &[], NO_SIGN),
+            (DUMB_INIT, &["-r", "32:1", "WRITE"], 0, &[], TAKES_MORE),
             (DUMB_INIT, &["-l"], 0, &[], HELP_IS_THERE),
             (DUMB_INIT, &["-L"], 0, &[], HELP_IS_THERE),
             (DUMB_INIT, &["-r", "15:3x", "WRITE"], 1, &[], SLIP),

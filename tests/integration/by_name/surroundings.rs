@@ -49,7 +49,10 @@ fn the_command_has_the_group_and_session_that_the_original_gives_it() {
         for role in BOTH_ROLES {
             let [theirs, ours] =
                 original_and_rinit(&temp, name).map(|path| group_and_session(role, &path, variables, options));
-            faults.compare(&format!("{variables} {name} {options} as {role:?}"), &theirs, &ours, None);
+            let is_single = options == "-c" || variables == "DUMB_INIT_SETSID=0";
+            let expected = "group its own, session another".to_owned();
+            let difference = is_single.then_some((&expected, "in dumb-init's own group Ctrl-C arrives twice"));
+            faults.compare(&format!("{variables} {name} {options} as {role:?}"), &theirs, &ours, difference);
         }
     }
     faults.check();

@@ -76,6 +76,10 @@ impl Family {
         let before = self.count_recorded();
         send(self.running.pid, signal);
         let is_stopped = self.wait_until_init_is_done();
+        if !has_taken_its_signals(self.members[0].0) {
+            // The main child has ended, and so each init does.
+            self.running.status();
+        }
         let mut words = self.received(before);
         if is_stopped {
             words.push("init stopped".to_owned());
@@ -114,13 +118,9 @@ impl Family {
         let mut words = Vec::new();
         for ((name, (pid, file)), before) in ["main", "helper"].iter().zip(&self.members).zip(before) {
             let is_there = || !matches!(state(*pid), None | Some('Z'));
-            let is_stopped = wait_until("a member to take what it got", || match state(*pid) {
-                None | Some('Z') => Some(false),
-                Some('T') => Some(true),
-                _ => (is_waiting(*pid) && has_none_pending(*pid)).then_some(false),
-            });
+            has_taken_its_signals(*pid);
             let mut signals = recorded_signals(file).split_off(before);
-            if is_stopped {
+            if state(*pid) == Some('T') {
                 signals.push("stopped".to_owned());
                 send(*pid, libc::SIGCONT);
                 wait_until(&format!("{name} to go on after {signals:?}"), || {
@@ -137,6 +137,15 @@ impl Family {
         }
         words
     }
+}
+
+/// Waits until a recorder has taken all that it was sent, or is stopped. Returns whether it is still there.
+fn has_taken_its_signals(pid: pid_t) -> bool {
+    wait_until("a member to take what it got", || match state(pid) {
+        None | Some('Z') => Some(false),
+        Some('T') => Some(true),
+        _ => (is_waiting(pid) && has_none_pending(pid)).then_some(true),
+    })
 }
 
 /// A script that becomes the main child and leaves the helper to others, so that it gets no SIGCHLD of the helper's.
