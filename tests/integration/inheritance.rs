@@ -84,8 +84,8 @@ fn a_policy_that_allows_no_fork_is_named_or_the_command_has_it() {
                 0 => assert_eq!(outcome.stdout, bare.stdout, "{role:?} {flags}"),
                 code => {
                     assert_eq!(code, 125, "{role:?} {flags}: {}", outcome.stderr);
-                    assert!(outcome.stderr.contains("scheduling"), "{role:?} {flags}: {}", outcome.stderr);
-                    assert!(!outcome.stderr.contains("pids-limit"), "{role:?} {flags}: {}", outcome.stderr);
+                    assert!(outcome.stderr.contains("SCHED_DEADLINE"), "{role:?} {flags}: {}", outcome.stderr);
+                    assert!(!outcome.stderr.contains("limit on processes"), "{role:?} {flags}: {}", outcome.stderr);
                 }
             }
         }

@@ -20,6 +20,7 @@ tests! {
     what_is_no_regular_file_is_refused_and_stays,
     a_device_is_refused_and_stays requires [Root],
     a_link_to_a_regular_file_is_replaced,
+    a_link_to_a_directory_stays_and_the_directory_gets_it,
 }
 
 /// Runs a script in a PID and mount namespace of its own; `$RINIT` there is the binary.
@@ -221,9 +222,7 @@ fn what_is_no_regular_file_is_refused_and_stays() {
     nix::unistd::mkfifo(fifo.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let socket = temp.file("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    fs::create_dir(temp.file("directory")).unwrap();
     let links = [
-        ("directory", "directory-link"),
         ("nothing", "dangling-link"),
         ("fifo", "fifo-link"),
         ("socket", "socket-link"),
@@ -239,7 +238,7 @@ fn what_is_no_regular_file_is_refused_and_stays() {
         assert_refused(&temp.file(link));
     }
     // Nothing came through a link either.
-    assert!(!fs::exists(temp.file("nothing")).unwrap() && !fs::exists(temp.file("directory/rinit")).unwrap());
+    assert!(!fs::exists(temp.file("nothing")).unwrap());
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
 }
 
@@ -258,4 +257,15 @@ fn a_link_to_a_regular_file_is_replaced() {
     let outcome = run(Role::Subreaper, &["--install", &temp.file("link")]);
     assert_eq!((outcome.code, outcome.stdout + &outcome.stderr), (0, String::new()));
     assert!(fs::read(temp.file("link")).unwrap() == fs::read(rinit()).unwrap());
+}
+
+fn a_link_to_a_directory_stays_and_the_directory_gets_it() {
+    // As /bin is one where /usr is merged.
+    let temp = TempDir::new();
+    fs::create_dir(temp.file("directory")).unwrap();
+    std::os::unix::fs::symlink("directory", temp.file("link")).unwrap();
+    let outcome = run(Role::Subreaper, &["--install", &temp.file("link")]);
+    assert_eq!((outcome.code, outcome.stdout + &outcome.stderr), (0, String::new()));
+    assert_eq!(fs::read_link(temp.file("link")).unwrap(), Path::new("directory"));
+    assert_installed(&temp.file("directory/rinit"));
 }

@@ -46,7 +46,7 @@ const OPTIONS: &[&[&str]] = &[
     &["-vvv"],
     &["-r", "HUP:INT,40:41"],
     &["-e", "9"],
-    &["-p", "USR2"],
+    &["-p", "WINCH"],
     &["--kill-after", "1h"],
     &["--grace", "1h"],
     &["-w", "-vvv", "--grace", "1h"],

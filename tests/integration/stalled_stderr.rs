@@ -177,6 +177,8 @@ fn the_other_side_of_a_terminal_takes_messages_and_stops_nothing() {
 fn the_other_side_of_a_terminal_gets_each_line() {
     for role in BOTH_ROLES {
         let (master, slave) = raw_terminal();
+        // With the last descriptor of this side what was written would be lost.
+        let _open = master.try_clone().unwrap();
         let mut running = Running::spawn(role, command(&["-v", "sh", "-c", "exit 3"]).stderr(master));
         assert_eq!(running.exit_code(), 3);
         let text = drain(&mut File::from(slave));

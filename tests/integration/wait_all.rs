@@ -37,6 +37,18 @@ fn wait_until_main_child_ended(running: &Running, file: &str) {
     });
 }
 
+/// Waits until these two recorders are all that rinit has.
+fn wait_until_left(running: &Running, files: [&str; 2]) {
+    files.into_iter().for_each(wait_until_ready);
+    let mut left = files.map(pid_of);
+    left.sort_unstable();
+    wait_until("the main child to be reaped", || {
+        let mut children = children(running.pid);
+        children.sort_unstable();
+        (children == left && is_waiting_without_deadline(running.pid)).then_some(())
+    });
+}
+
 fn a_command_that_daemonises_itself_is_waited_for() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -74,11 +86,7 @@ fn every_signal_goes_to_all_that_is_left() {
             let script = format!("{0} record {first} 12 0 & {1}", probe(), daemonising(&second));
             let words = [&["--wait-all"], options, &["sh", "-c", &script]].concat();
             let mut running = Running::start(role, &words, |command| command);
-            wait_until_ready(&first);
-            wait_until_ready(&second);
-            wait_until("the main child to be reaped", || {
-                (children(running.pid).len() == 2 && is_waiting(running.pid)).then_some(())
-            });
+            wait_until_left(&running, [&first, &second]);
             let (sent, got) = if options.len() == 2 { (libc::SIGHUP, "10 plain") } else { (libc::SIGTERM, "15 plain") };
             running.kill(sent);
             for file in [&first, &second] {
@@ -101,19 +109,14 @@ fn every_signal_goes_to_all_that_is_left() {
 fn with_a_grace_period_sigterm_starts_its_clock() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
-        let (file, stopped) = (temp.file("log"), temp.file("stopped"));
-        let script = format!("{} record {stopped} & {}", probe(), daemonising(&file));
+        let (file, other) = (temp.file("log"), temp.file("other"));
+        let script = format!("{} record {other} & {}", probe(), daemonising(&file));
         let mut running = Running::start(role, &["--wait-all", "--grace", "0.3", "sh", "-c", &script], |c| c);
-        for file in [&file, &stopped] {
-            wait_until_ready(file);
-        }
-        wait_until("the main child to be reaped", || {
-            (children(running.pid).len() == 2 && is_waiting_without_deadline(running.pid)).then_some(())
-        });
+        wait_until_left(&running, [&file, &other]);
         // Neither ends on SIGTERM: at the deadline they are killed.
         running.kill(libc::SIGTERM);
         assert_eq!(running.exit_code(), 3, "{role:?}");
-        for file in [&file, &stopped] {
+        for file in [&file, &other] {
             assert_eq!(count_recorded(file, "15 plain"), 1, "{role:?}: {:?}", recorded_signals(file));
         }
     }

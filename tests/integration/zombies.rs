@@ -82,7 +82,7 @@ fn who_may_not_see_other_users_processes_is_told_so() {
         let ready = temp.file("ready");
         let script = format!(
             "{} hoard 3 {ready} & until [ -s {ready} ]; do :; done; mount -t proc -o hidepid={hidden} proc /proc || exit 9; \
-             exec setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies",
+             setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies; exit $?",
             probe()
         );
         let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
