@@ -80,13 +80,11 @@ fn write(own: &mut File, temporary: &Path) -> io::Result<()> {
 /// kernel keeps: getauxval(3), AT_EXECFN.
 fn open_own_binary() -> io::Result<File> {
     File::open("/proc/self/exe").or_else(|error| {
-        // SAFETY: no argument but a number.
-        let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
-        if name.is_null() {
-            return Err(error);
-        }
-        // SAFETY: not null, so the C string that the kernel put on the stack, there for the process's life.
-        let name = unsafe { CStr::from_ptr(name) };
+        // SAFETY: the kernel's word is 0, or the address of a C string that lives as long as the process.
+        let name = unsafe {
+            (libc::getauxval(libc::AT_EXECFN) as *const libc::c_char).as_ref().map(|name| CStr::from_ptr(name))
+        };
+        let Some(name) = name else { return Err(error) };
         File::open(OsStr::from_bytes(name.to_bytes()))
     })
 }

@@ -3,24 +3,19 @@
 pub(crate) mod install;
 pub(crate) mod zombies;
 
-use libc::{STDOUT_FILENO, c_int, sighandler_t};
+use libc::STDOUT_FILENO;
 use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::signal::{self, Signal, SignalSet};
-use crate::sys::{descriptor, process};
+use crate::sys::{self, descriptor, process};
 
 /// Runs a command that can be interrupted: by the signals that end any program.
 pub(crate) fn run(mask: Result<SignalSet, Errno>, command: impl FnOnce() -> Result<u8, Error>) -> Result<u8, Error> {
-    extern "C" fn exit(number: c_int) {
-        // SAFETY: _exit(2) is async-signal-safe: signal-safety(7).
-        unsafe { libc::_exit(128 + number) }
-    }
     if process::own_pid() == 1 {
         // The kernel drops what PID 1 does not handle: pid_namespaces(7).
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-            // SAFETY: the handler only calls _exit(2).
-            let _ = unsafe { signal.set_action(exit as extern "C" fn(c_int) as sighandler_t) };
+            let _ = sys::signal::exit_on(signal.number());
         }
     }
     if let Ok(mask) = mask {

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
 
 use libc::pid_t;
 use nix::errno::Errno;
@@ -33,8 +34,7 @@ pub(super) struct Refusal {
 /// Becomes the command. Returns only if that fails.
 pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
     let Some(name) = command.first() else { return Refusal { errno: Errno::ENOENT, hint: "" } };
-    let mut variables = [PidVariable::new(); PID_VARIABLES.len()];
-    rename_process(old_pid, process::own_pid(), &mut variables);
+    rename_process(old_pid, process::own_pid());
     // A name with a slash is that of a file already.
     if name.to_bytes().contains(&b'/') {
         return match execute_file(name, command) {
@@ -77,18 +77,14 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
 
 /// Executes a file. Returns what the kernel says. A script without `#!` is the shell's, and then there is nothing more to try.
 fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
-    let run = |file: &CStr, arguments: Arguments| {
-        // SAFETY: both lists are as the kernel laid them out, ended by null pointers.
-        unsafe { process::execute(file, arguments.pointers(), environment::pointers().cast_const()) }
-    };
-    let errno = run(file, command);
+    let errno = process::execute(file, command);
     if errno != Errno::ENOEXEC {
         return Ok(errno);
     }
     match format_of(file) {
         Format::Text => {
             let arguments = command.run_by_shell(SHELL, file);
-            let errno = arguments.map_or(Errno::ENOEXEC, |arguments| run(SHELL, arguments));
+            let errno = arguments.map_or(Errno::ENOEXEC, |arguments| process::execute(SHELL, arguments));
             Err(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" })
         }
         Format::Elf => Err(Refusal { errno, hint: "; the file is a program for another architecture, or damaged" }),
@@ -137,31 +133,31 @@ const PID_VARIABLES: [&[u8]; 3] = [b"LISTEN_PID=", b"WATCHDOG_PID=", b"SYSTEMD_E
 /// Names the same process by the inode of its pidfd, which is not the command's. Without it the pid counts.
 const PIDFD_VARIABLE: &[u8] = b"LISTEN_PIDFDID=";
 
-/// Room for a name, the digits of a pid and a NUL.
-type PidVariable = Text<32>;
+/// The changed variables: room for a name, the digits of a pid and a NUL. They stay, since the environment refers to them.
+static CHANGED: [OnceLock<Text<32>>; PID_VARIABLES.len()] = [const { OnceLock::new() }; PID_VARIABLES.len()];
 
-/// Puts the command's pid into those variables that hold rinit's: a service ignores what is meant for another process. execve(2) copies
-/// the texts, so they need not live longer than this child.
-fn rename_process(old: pid_t, new: pid_t, texts: &mut [PidVariable; PID_VARIABLES.len()]) {
+/// Puts the command's pid into those variables that hold rinit's: a service ignores what is meant for another process.
+fn rename_process(old: pid_t, new: pid_t) {
     let mut pid = Text::<12>::new();
     let _ = write!(pid, "{old}");
     let is_old = |name: &[u8], entry: &CStr| entry.to_bytes().strip_prefix(name) == Some(pid.as_bytes());
     let mut listens = false;
     for (place, entry) in environment::entries().enumerate() {
-        let known = PID_VARIABLES.iter().zip(texts.iter_mut()).find(|(name, _)| is_old(name, entry));
-        let Some((name, text)) = known else { continue };
+        let known = PID_VARIABLES.iter().zip(&CHANGED).find(|(name, _)| is_old(name, entry));
+        let Some((name, changed)) = known else { continue };
         listens |= name.starts_with(b"LISTEN");
-        *text = PidVariable::new();
-        text.push(name);
-        let _ = write!(text, "{new}\0");
+        let text = changed.get_or_init(|| {
+            let mut text = Text::new();
+            text.push(name);
+            let _ = write!(text, "{new}\0");
+            text
+        });
         if let Some(text) = text.as_c_str() {
-            // SAFETY: an entry's place; the text lives until the exec, and nothing reads the environment after a failed one.
-            unsafe { environment::replace(place, text) };
+            environment::replace(place, text);
         }
     }
     let pidfd = environment::entries().position(|entry| entry.to_bytes().starts_with(PIDFD_VARIABLE));
     if let Some(place) = pidfd.filter(|_| listens) {
-        // SAFETY: an entry's place.
-        unsafe { environment::remove(place) };
+        environment::remove(place);
     }
 }

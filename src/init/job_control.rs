@@ -5,7 +5,7 @@
 //! continue on to the command.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO, pid_t};
 use log::debug;
@@ -60,8 +60,8 @@ impl Terminal {
     }
 
     /// The descriptor to keep open.
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.descriptor.as_raw_fd()
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
     /// Whether a shell above controls rinit's job.

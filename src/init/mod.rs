@@ -133,13 +133,7 @@ fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
 /// Closes what is the command's: its reader sees end-of-file when the command closes stdout, and no directory stays in use. stderr stays
 /// open for messages, and so does rinit's own descriptor for the terminal.
 fn release_inherited(terminal: Option<&Terminal>) {
-    let own = terminal.map_or(libc::STDERR_FILENO, Terminal::descriptor);
-    // SAFETY: rinit owns one descriptor above stderr at most, and that one is left out.
-    unsafe {
-        descriptor::close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
-        descriptor::close_range(libc::STDERR_FILENO + 1, own - 1);
-        descriptor::close_range(own + 1, i32::MAX);
-    }
+    descriptor::close_all_but_stderr_and(terminal.map(Terminal::descriptor));
     if let Err(errno) = nix::unistd::chdir(c"/") {
         warn!("cannot move to /: {}", errno.desc());
     }

@@ -5,10 +5,9 @@
 //!
 //! rinit goes on once the command has been executed. So for an instant both hold the inherited descriptors and the directory.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use libc::{c_int, pid_t, sighandler_t};
+use libc::pid_t;
 use log::{error, warn};
 use nix::errno::Errno;
 use nix::unistd::{Pid, setpgid, setsid};
@@ -21,7 +20,7 @@ use crate::persona::FailureCodes;
 use crate::signal::{self, Signal, SignalSet};
 use crate::sys::arguments::Arguments;
 use crate::sys::process::{self, Scheduling};
-use crate::sys::wait;
+use crate::sys::{self, wait};
 
 /// What the command inherits through rinit, though rinit itself runs with something else.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +73,7 @@ pub(super) fn start(
         // its exec this is refused, and not needed.
         let _ = setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
     }
-    if SIGTSTP_CAME.load(Ordering::Relaxed) {
+    if sys::signal::is_recorded() {
         // The user's Ctrl-Z came before the exec.
         let _ = Signal::TSTP.send(-pid);
     }
@@ -111,8 +110,9 @@ fn become_command(
     }
     if let Some(terminal) = terminal.filter(|terminal| terminal.is_to_hand_over()) {
         terminal.give_to(process::own_pid());
-        // From here on a Ctrl-Z is for the command. Stopped before its exec it would hold rinit with it.
-        record_sigtstp();
+        // From here on a Ctrl-Z is for the command. Stopped before its exec it would hold rinit with it. The exec makes it the default
+        // again: execve(2).
+        let _ = sys::signal::record(Signal::TSTP.number());
     }
     if inherited.dies_with_parent {
         die_with(parent);
@@ -140,22 +140,6 @@ fn discard_stops() -> Result<(), Errno> {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
             Err(errno) => return Err(errno),
         }
-    }
-}
-
-/// Whether a SIGTSTP came while the handler of [`record_sigtstp`] was in place. The child shares rinit's memory.
-static SIGTSTP_CAME: AtomicBool = AtomicBool::new(false);
-
-/// Has a SIGTSTP recorded instead of obeyed until the exec, which makes it the default again: execve(2). If it is ignored it stays so.
-fn record_sigtstp() {
-    extern "C" fn record(_: c_int) {
-        SIGTSTP_CAME.store(true, Ordering::Relaxed);
-    }
-    let handler = record as extern "C" fn(c_int) as sighandler_t;
-    // SAFETY: the handler only stores to an atomic: signal-safety(7).
-    let before = unsafe { Signal::TSTP.set_action(handler) };
-    if before == Ok(libc::SIG_IGN) {
-        let _ = Signal::TSTP.set_ignored(true);
     }
 }
 

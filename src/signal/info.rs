@@ -32,7 +32,7 @@ impl SignalInfo {
     pub(crate) fn origin(&self) -> Origin {
         match self.raw.si_code {
             libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL | libc::SI_MESGQ => {
-                Origin::Process(sys::signal::pid_of(&self.raw))
+                Origin::Process(sys::signal::pid_and_status(&self.raw).0)
             }
             code if code > 0 => Origin::Kernel,
             code => Origin::Code(code),

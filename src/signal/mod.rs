@@ -8,7 +8,7 @@ mod set;
 
 use std::fmt;
 
-use libc::{c_int, pid_t, sighandler_t};
+use libc::{c_int, pid_t};
 use nix::errno::Errno;
 
 pub(crate) use info::{Origin, SignalInfo, wait};
@@ -174,34 +174,20 @@ impl Signal {
         sys::signal::kill(target, self.number())
     }
 
-    /// Sets what it does: SIG_DFL, SIG_IGN or a handler. Returns what it did before: sigaction(2).
-    ///
-    /// # Errors
-    /// EINVAL for a signal that cannot be caught.
-    ///
-    /// # Safety
-    /// A handler only does what signal-safety(7) allows.
-    pub(crate) unsafe fn set_action(self, action: sighandler_t) -> Result<sighandler_t, Errno> {
-        // SAFETY: the caller's promise.
-        unsafe { sys::signal::set_action(self.number(), action) }
-    }
-
     /// Whether it is ignored: sigaction(2).
     ///
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn is_ignored(self) -> Result<bool, Errno> {
-        sys::signal::action(self.number()).map(|action| action == libc::SIG_IGN)
+        sys::signal::is_ignored(self.number())
     }
 
-    /// Sets it to its default action, or to ignored. Returns whether it was ignored: the two that survive an exec, signal(7).
+    /// Sets it to ignored or to its default action. Returns whether it was ignored: the two that survive an exec, signal(7).
     ///
     /// # Errors
-    /// EINVAL for a signal that cannot be caught.
+    /// EINVAL for a signal that cannot be caught; EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn set_ignored(self, is_ignored: bool) -> Result<bool, Errno> {
-        let action = if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: no handler.
-        unsafe { self.set_action(action) }.map(|before| before == libc::SIG_IGN)
+        sys::signal::set_ignored(self.number(), is_ignored)
     }
 }
 

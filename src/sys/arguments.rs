@@ -1,40 +1,40 @@
 //! A command line as execve(2) laid it out. Nothing is copied: the command gets the very words that rinit got.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
-/// Words of a command line: a part of argv that reaches to its end, so a null pointer follows the last word.
+/// Words of a command line: a part of argv that reaches to its end, with the null pointer that ends it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
-    argv: *mut *const c_char,
-    /// The first word's place in argv.
+    /// All of argv, its null pointer included.
+    argv: &'static [Cell<*const c_char>],
+    /// The first word's place in it.
     start: usize,
-    /// One more than the last word's.
-    end: usize,
 }
 
 impl Arguments {
     /// All words of argv.
     ///
     /// # Safety
-    /// `argv` points to `count` C strings and a null pointer. They live as long as the process, and nothing else changes
-    /// them.
-    pub const unsafe fn new(count: usize, argv: *mut *const c_char) -> Self {
-        Self { argv, start: 0, end: count }
+    /// `argv` points to `count` C strings and a null pointer. They live as long as the process, and nothing else changes them.
+    pub unsafe fn new(count: usize, argv: *mut *const c_char) -> Self {
+        // SAFETY: the caller's promise. A cell is laid out as what it holds.
+        Self { argv: unsafe { std::slice::from_raw_parts(argv.cast(), count + 1) }, start: 0 }
     }
 
     /// The words from this one on.
     pub(crate) fn skip(self, count: usize) -> Self {
-        Self { start: self.end.min(self.start + count), ..self }
+        Self { start: self.end().min(self.start + count), ..self }
     }
 
     /// The last words, this many of them.
     pub(crate) fn last(self, count: usize) -> Self {
-        Self { start: self.start.max(self.end.saturating_sub(count)), ..self }
+        Self { start: self.start.max(self.end().saturating_sub(count)), ..self }
     }
 
     /// How many words there are.
     pub(crate) fn count(self) -> usize {
-        self.end - self.start
+        self.end() - self.start
     }
 
     /// The first word.
@@ -44,39 +44,40 @@ impl Arguments {
 
     /// Each word.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> {
-        (self.start..self.end).map(move |place| {
-            // SAFETY: below the count, so a C string that lives as long as the process: see `new`.
-            unsafe { CStr::from_ptr(*self.argv.add(place)) }
-        })
+        let words = self.argv.get(self.start..self.end()).unwrap_or_default();
+        // SAFETY: each but the last is a C string that lives as long as the process: see `new`.
+        words.iter().map(|word| unsafe { CStr::from_ptr(word.get()) })
     }
 
     /// The words as execve(2) takes them: pointers, ended by a null one.
-    pub(crate) fn pointers(self) -> *const *const c_char {
-        self.argv.wrapping_add(self.start)
+    pub(super) fn pointers(self) -> *const *const c_char {
+        self.argv.get(self.start..).unwrap_or(self.argv).as_ptr().cast()
     }
 
     /// Removes the word at this place and moves the ones after it up.
     pub(crate) fn remove(self, place: usize) -> Self {
-        for place in self.start + place..self.end {
-            // SAFETY: below the count, and the null pointer follows the last word: see `new`.
-            unsafe { *self.argv.add(place) = *self.argv.add(place + 1) };
+        let Some(rest) = self.argv.get(self.start + place..) else { return self };
+        for (word, next) in rest.iter().zip(rest.iter().skip(1)) {
+            word.set(next.get());
         }
-        Self { end: self.start.max(self.end - 1), ..self }
+        Self { argv: self.argv.get(..self.end()).unwrap_or(self.argv), ..self }
     }
 
     /// The words that have `shell` run `script` in place of the first word. They overwrite the word before the first one.
-    /// `None` if there is none.
-    pub(crate) fn run_by_shell(self, shell: &CStr, script: &CStr) -> Option<Self> {
+    /// `None` if there is none. The words must not be used any more once `script` is gone.
+    pub(crate) fn run_by_shell(self, shell: &'static CStr, script: &CStr) -> Option<Self> {
         let start = self.start.checked_sub(1)?;
         if self.count() == 0 {
             return None;
         }
-        // SAFETY: both places are below the count: see `new`. execve(2) reads the pointers before either string can go.
-        unsafe {
-            *self.argv.add(start) = shell.as_ptr();
-            *self.argv.add(self.start) = script.as_ptr();
-        }
+        self.argv.get(start)?.set(shell.as_ptr());
+        self.argv.get(self.start)?.set(script.as_ptr());
         Some(Self { start, ..self })
+    }
+
+    /// The place of the null pointer.
+    fn end(self) -> usize {
+        self.argv.len().saturating_sub(1)
     }
 }
 
@@ -111,8 +112,7 @@ pub(crate) mod tests {
         let all = arguments(&["rinit", "ls", "--", "-l"]).skip(1);
         let rest = all.remove(1);
         assert_eq!(words(rest), ["ls", "-l"]);
-        // SAFETY: the list ends with a null pointer.
-        assert!(unsafe { *rest.pointers().add(2) }.is_null());
+        assert!(rest.argv.last().unwrap().get().is_null());
     }
 
     #[test]

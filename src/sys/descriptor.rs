@@ -6,7 +6,7 @@ use libc::{c_int, c_long, c_uint};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{check, owned_fd};
+use super::check;
 
 /// stdin (0), stdout (1) or stderr (2). It may be closed: then a call with it fails with EBADF.
 pub(crate) fn standard(number: RawFd) -> BorrowedFd<'static> {
@@ -14,14 +14,13 @@ pub(crate) fn standard(number: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number.clamp(0, libc::STDERR_FILENO)) }
 }
 
-/// Another descriptor for the same open file, above stderr.
+/// Another descriptor for the same open file, above stderr: std asks for 3 or more, fcntl(2), F_DUPFD_CLOEXEC.
 ///
 /// # Errors
 /// EBADF if it is closed; EINVAL and EMFILE if the limit on descriptors leaves no room.
 pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let lowest = libc::STDERR_FILENO + 1;
-    // SAFETY: an open descriptor or a closed number goes in, a descriptor that nobody owns yet comes out.
-    unsafe { owned_fd(c_long::from(libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest))) }
+    let duplicate = descriptor.try_clone_to_owned();
+    duplicate.map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))
 }
 
 /// Moves a descriptor of rinit's own above stderr, if rinit was started with a standard one closed. What has no room there is
@@ -34,16 +33,21 @@ pub(crate) fn move_above_stderr(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
     if descriptor.as_raw_fd() > libc::STDERR_FILENO { Ok(descriptor) } else { duplicate(descriptor.as_fd()) }
 }
 
-/// Closes the descriptors from `first` to `last`, both included: close_range(2). One by one if the kernel has no such call
-/// (before 5.9) or a sandbox refuses it (some answer EPERM, not ENOSYS).
-///
-/// # Safety
-/// Nothing in rinit owns a descriptor of the range.
-pub(crate) unsafe fn close_range(first: RawFd, last: RawFd) {
+/// Closes every descriptor but stderr and one of rinit's own. Nothing else in rinit may own one.
+pub(crate) fn close_all_but_stderr_and(own: Option<BorrowedFd<'_>>) {
+    let own = own.map_or(libc::STDERR_FILENO, |own| own.as_raw_fd());
+    close_range(libc::STDIN_FILENO, libc::STDOUT_FILENO);
+    close_range(libc::STDERR_FILENO + 1, own - 1);
+    close_range(own + 1, RawFd::MAX);
+}
+
+/// Closes the descriptors from `first` to `last`, both included: close_range(2). One by one if the kernel has no such call (before 5.9)
+/// or a sandbox refuses it (some answer EPERM, not ENOSYS).
+fn close_range(first: RawFd, last: RawFd) {
     if first > last {
         return;
     }
-    // SAFETY: the caller's promise; numbers only.
+    // SAFETY: numbers only. rinit owns none of them: see the caller.
     if unsafe { libc::syscall(libc::SYS_close_range, first as c_uint, last as c_uint, 0 as c_uint) } == 0 {
         return;
     }

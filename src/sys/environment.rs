@@ -1,29 +1,36 @@
 //! The environment as execve(2) laid it out, environ(7). Not by std, which locks and copies.
 
+use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
 unsafe extern "C" {
     /// Pointers to `NAME=value`, ended by a null one.
-    static mut environ: *mut *const c_char;
+    static mut environ: *const Cell<*const c_char>;
 }
 
-/// The pointers, to be handed to execve(2).
-pub(crate) fn pointers() -> *mut *const c_char {
-    // SAFETY: rinit has one thread, and nothing in it replaces the list.
-    unsafe { environ }
+/// The pointers, the null one that ends them not included.
+fn list() -> &'static [Cell<*const c_char>] {
+    // SAFETY: rinit has one thread, and nothing in it moves the list. environ is null, or ended by a null pointer: environ(7).
+    unsafe {
+        let mut count = 0;
+        while !environ.is_null() && !(*environ.add(count)).get().is_null() {
+            count += 1;
+        }
+        if count == 0 { &[] } else { std::slice::from_raw_parts(environ, count) }
+    }
+}
+
+/// The pointers as execve(2) takes them: ended by a null one, or null.
+pub(super) fn pointers() -> *const *const c_char {
+    let list = list();
+    if list.is_empty() { std::ptr::null() } else { list.as_ptr().cast() }
 }
 
 /// Each entry, `NAME=value`.
 pub(crate) fn entries() -> impl Iterator<Item = &'static CStr> {
-    let mut next = pointers();
-    std::iter::from_fn(move || {
-        // SAFETY: environ is null, or a list of C strings that a null pointer ends: environ(7).
-        let entry = unsafe { next.as_ref() }.filter(|entry| !entry.is_null())?;
-        next = next.wrapping_add(1);
-        // SAFETY: as above, and the strings live as long as the process.
-        Some(unsafe { CStr::from_ptr(*entry) })
-    })
+    // SAFETY: C strings that live as long as the process: environ(7), and see `replace`.
+    list().iter().map(|entry| unsafe { CStr::from_ptr(entry.get()) })
 }
 
 /// The value of a variable.
@@ -32,26 +39,20 @@ pub(crate) fn variable(name: &str) -> Option<&'static OsStr> {
     entries().find_map(value).map(OsStr::from_bytes)
 }
 
-/// Replaces an entry by another one.
-///
-/// # Safety
-/// `place` is that of an entry. `entry` lives as long as the environment is used.
-pub(crate) unsafe fn replace(place: usize, entry: &CStr) {
-    // SAFETY: the caller's promise.
-    unsafe { *pointers().add(place) = entry.as_ptr() };
+/// Replaces the entry at this place.
+pub(crate) fn replace(place: usize, entry: &'static CStr) {
+    if let Some(pointer) = list().get(place) {
+        pointer.set(entry.as_ptr());
+    }
 }
 
-/// Removes an entry and moves the ones after it up.
-///
-/// # Safety
-/// `place` is that of an entry.
-pub(crate) unsafe fn remove(place: usize) {
-    let mut at = pointers().wrapping_add(place);
-    // SAFETY: from an entry up to the null pointer that ends the list.
-    unsafe {
-        while !(*at).is_null() {
-            *at = *at.add(1);
-            at = at.add(1);
-        }
+/// Removes the entry at this place and moves the ones after it up.
+pub(crate) fn remove(place: usize) {
+    let rest = list().get(place..).unwrap_or_default();
+    for (entry, next) in rest.iter().zip(rest.iter().skip(1)) {
+        entry.set(next.get());
+    }
+    if let Some(last) = rest.last() {
+        last.set(std::ptr::null());
     }
 }

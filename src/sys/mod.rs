@@ -8,6 +8,7 @@ pub mod arguments;
 pub(crate) mod descriptor;
 pub(crate) mod environment;
 pub(crate) mod file;
+mod memory;
 pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod terminal;

@@ -1,7 +1,6 @@
 //! Processes: the one that shares rinit's memory until its exec, what a parent's death means, scheduling.
 
-use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::mem::size_of;
 use std::os::fd::OwnedFd;
 use std::ptr;
@@ -9,7 +8,9 @@ use std::ptr;
 use libc::{c_int, c_long, c_uint, c_ulong, pid_t};
 use nix::errno::Errno;
 
-use super::{check, owned_fd};
+use super::arguments::Arguments;
+use super::memory::Memory;
+use super::{check, environment, owned_fd};
 
 /// rinit's own pid: 1 if it is the init of its PID namespace, pid_namespaces(7).
 pub(crate) fn own_pid() -> pid_t {
@@ -104,13 +105,7 @@ impl Scheduling {
 /// that are never touched cost nothing.
 const STACK: usize = 128 * 1024;
 
-#[repr(C, align(64))]
-struct Stack(UnsafeCell<[u8; STACK]>);
-
-// SAFETY: only the child uses it, and there is one child at a time.
-unsafe impl Sync for Stack {}
-
-static CHILD_STACK: Stack = Stack(UnsafeCell::new([0; STACK]));
+static CHILD_STACK: Memory<STACK> = Memory::new();
 
 /// Runs `child` in a new process that shares rinit's memory until it executes a program or ends, as vfork(2) does. rinit stands
 /// still meanwhile. No page is copied, now or by a later write, as fork(2) would have it.
@@ -126,20 +121,16 @@ pub(crate) unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Re
         let child = unsafe { &mut *child.cast::<F>() };
         c_int::from(child())
     }
-    let top = CHILD_STACK.0.get().cast::<u8>().wrapping_add(STACK);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack is the child's alone, and grows down from its top. CLONE_VFORK keeps `child` alive and untouched until
     // the new process has left it.
-    let pid = unsafe { libc::clone(enter::<F>, top.cast(), flags, ptr::from_mut(child).cast()) };
+    let pid = unsafe { libc::clone(enter::<F>, CHILD_STACK.end().cast(), flags, ptr::from_mut(child).cast()) };
     check(c_long::from(pid)).map(|pid| pid as pid_t)
 }
 
-/// Executes a program: execve(2). Returns only if the kernel refuses.
-///
-/// # Safety
-/// Both lists hold C strings and end with a null pointer.
-pub(crate) unsafe fn execute(file: &CStr, arguments: *const *const c_char, environment: *const *const c_char) -> Errno {
-    // SAFETY: the caller's promise.
-    unsafe { libc::execve(file.as_ptr(), arguments, environment) };
+/// Executes a program with these arguments and the environment: execve(2). Returns only if the kernel refuses.
+pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
+    // SAFETY: a C string, and lists that hold C strings and end with a null pointer.
+    unsafe { libc::execve(file.as_ptr(), arguments.pointers(), environment::pointers()) };
     Errno::last()
 }

@@ -5,6 +5,7 @@
 
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_long, pid_t, sighandler_t, siginfo_t};
@@ -53,10 +54,12 @@ pub(crate) fn wait(set: u64, timeout: Option<Duration>) -> Result<siginfo_t, Err
     });
     let limit = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mut info = MaybeUninit::<siginfo_t>::zeroed();
-    // SAFETY: the set is as long as the kernel is told, `info` is a siginfo_t, `limit` is null or a live timespec.
-    check(unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), limit, SET) })?;
-    // SAFETY: all-zero bytes are a valid siginfo_t, and the kernel has filled it in.
-    Ok(unsafe { info.assume_init() })
+    // SAFETY: the set is as long as the kernel is told, `info` is a siginfo_t, `limit` is null or a live timespec. All-zero bytes are a
+    // valid siginfo_t, and the kernel has filled it in.
+    unsafe {
+        check(libc::syscall(libc::SYS_rt_sigtimedwait, &raw const set, info.as_mut_ptr(), limit, SET))?;
+        Ok(info.assume_init())
+    }
 }
 
 /// A descriptor that is readable while a signal of the set is pending: signalfd(2).
@@ -89,53 +92,74 @@ pub(crate) fn queue(target: pid_t, info: &siginfo_t) -> Result<(), Errno> {
     check(result).map(drop)
 }
 
-/// The pid in a siginfo_t. It means something only for codes that have a sender or a child: sigaction(2).
-pub(crate) fn pid_of(info: &siginfo_t) -> pid_t {
-    // SAFETY: the bytes were zeroed or filled in by the kernel, and any of them are a valid pid_t.
-    unsafe { info.si_pid() }
+/// The pid and the child's status in a siginfo_t. The pid means something only for codes that have a sender or a child, the status only
+/// for a child: sigaction(2).
+pub(crate) fn pid_and_status(info: &siginfo_t) -> (pid_t, c_int) {
+    // SAFETY: the bytes were zeroed or filled in by the kernel, and any of them are valid numbers.
+    unsafe { (info.si_pid(), info.si_status()) }
 }
 
-/// The status of a child in a siginfo_t. It means something only after waitid(2) and for SIGCHLD.
-pub(crate) fn status_of(info: &siginfo_t) -> c_int {
-    // SAFETY: as for `pid_of`.
-    unsafe { info.si_status() }
-}
-
-/// What a signal does: SIG_DFL, SIG_IGN or the address of a handler: sigaction(2).
+/// Sets a signal to ignored, or to its default action. Returns whether it was ignored: the two that survive an exec, signal(7).
 ///
 /// # Errors
-/// EPERM or ENOSYS if a sandbox refuses it.
-pub(crate) fn action(number: c_int) -> Result<sighandler_t, Errno> {
-    // SAFETY: nothing is set.
-    unsafe { sigaction(number, std::ptr::null()) }
+/// EINVAL for SIGKILL and SIGSTOP, and for the two signals that the C library keeps; EPERM or ENOSYS if a sandbox refuses it.
+pub(crate) fn set_ignored(number: c_int, is_ignored: bool) -> Result<bool, Errno> {
+    sigaction(number, Some(if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL }))
 }
 
-/// Sets what a signal does: SIG_DFL, SIG_IGN or the address of a handler. Returns what it did before: sigaction(2).
+/// Whether a signal is ignored.
 ///
 /// # Errors
-/// EINVAL for SIGKILL and SIGSTOP, and for the two signals that the C library keeps.
+/// As for [`set_ignored`].
+pub(crate) fn is_ignored(number: c_int) -> Result<bool, Errno> {
+    sigaction(number, None)
+}
+
+/// The last signal that [`record`]'s handler got, or 0.
+static RECORDED: AtomicI32 = AtomicI32::new(0);
+
+/// Has a signal recorded instead of obeyed, unless it is ignored.
 ///
-/// # Safety
-/// A handler only does what signal-safety(7) allows.
-pub(crate) unsafe fn set_action(number: c_int, action: sighandler_t) -> Result<sighandler_t, Errno> {
-    let mut new = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: an all-zero sigaction is a valid one: no flags, an empty mask. The caller vouches for the handler.
-    unsafe {
-        (*new.as_mut_ptr()).sa_sigaction = action;
-        (*new.as_mut_ptr()).sa_flags = libc::SA_RESTART;
-        sigaction(number, new.as_ptr())
+/// # Errors
+/// As for [`set_ignored`].
+pub(crate) fn record(number: c_int) -> Result<(), Errno> {
+    extern "C" fn store(number: c_int) {
+        RECORDED.store(number, Ordering::Relaxed);
     }
+    if sigaction(number, Some(store as extern "C" fn(c_int) as sighandler_t))? {
+        set_ignored(number, true)?;
+    }
+    Ok(())
 }
 
-/// Returns what the signal did before.
+/// Whether a signal has been recorded.
+pub(crate) fn is_recorded() -> bool {
+    RECORDED.load(Ordering::Relaxed) != 0
+}
+
+/// Has a signal end the process with the exit code 128 + its number.
 ///
-/// # Safety
-/// `new` is null or a valid sigaction, whose handler only does what signal-safety(7) allows.
-unsafe fn sigaction(number: c_int, new: *const libc::sigaction) -> Result<sighandler_t, Errno> {
+/// # Errors
+/// As for [`set_ignored`].
+pub(crate) fn exit_on(number: c_int) -> Result<(), Errno> {
+    extern "C" fn exit(number: c_int) {
+        // SAFETY: _exit(2) is async-signal-safe: signal-safety(7).
+        unsafe { libc::_exit(128 + number) }
+    }
+    sigaction(number, Some(exit as extern "C" fn(c_int) as sighandler_t)).map(drop)
+}
+
+/// Sets what a signal does, if that is to change. Returns whether it was ignored before.
+fn sigaction(number: c_int, action: Option<sighandler_t>) -> Result<bool, Errno> {
+    let mut new = MaybeUninit::<libc::sigaction>::zeroed();
     let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the caller's promise. All-zero bytes are a valid sigaction.
+    // SAFETY: an all-zero sigaction is a valid one: no flags, an empty mask. The action is SIG_DFL, SIG_IGN, or one of the handlers above,
+    // which do what signal-safety(7) allows.
     unsafe {
+        (*new.as_mut_ptr()).sa_sigaction = action.unwrap_or(libc::SIG_DFL);
+        (*new.as_mut_ptr()).sa_flags = libc::SA_RESTART;
+        let new = if action.is_some() { new.as_ptr() } else { std::ptr::null() };
         check(c_long::from(libc::sigaction(number, new, before.as_mut_ptr())))?;
-        Ok(before.assume_init().sa_sigaction)
+        Ok(before.assume_init().sa_sigaction == libc::SIG_IGN)
     }
 }

@@ -89,7 +89,7 @@ fn wait4(child: pid_t, options: c_int) -> Result<ChildEvent, Errno> {
 pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, Errno> {
     let stops = if what == WaitFor::EndStopContinue { libc::WSTOPPED | libc::WCONTINUED } else { 0 };
     Ok(waitid(libc::WEXITED | stops)?.map(|info| {
-        let status = signal::status_of(&info);
+        let (pid, status) = signal::pid_and_status(&info);
         let word = match info.si_code {
             libc::CLD_EXITED => (status & 0xff) << 8,
             libc::CLD_KILLED => status,
@@ -97,23 +97,24 @@ pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, 
             libc::CLD_CONTINUED => 0xffff,
             _ => status << 8 | 0x7f,
         };
-        ChildEvent { pid: signal::pid_of(&info), status: WaitStatus(word) }
+        ChildEvent { pid, status: WaitStatus(word) }
     }))
 }
 
 /// The pid of the next child that has ended. It stays a zombie, so that /proc still knows its name: WNOWAIT, waitid(2).
 pub(crate) fn peek() -> Option<pid_t> {
-    waitid(libc::WEXITED | libc::WNOWAIT).ok()?.map(|info| signal::pid_of(&info))
+    waitid(libc::WEXITED | libc::WNOWAIT).ok()?.map(|info| signal::pid_and_status(&info).0)
 }
 
 fn waitid(options: c_int) -> Result<Option<siginfo_t>, Errno> {
     let mut info = MaybeUninit::<siginfo_t>::zeroed();
     let options = options | libc::WNOHANG | libc::__WALL;
-    // SAFETY: `info` is a whole siginfo_t.
-    check(c_long::from(unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) }))?;
-    // SAFETY: all-zero bytes are a valid siginfo_t, and stay if there is no child to report.
-    let info = unsafe { info.assume_init() };
-    Ok((signal::pid_of(&info) != 0).then_some(info))
+    // SAFETY: `info` is a whole siginfo_t. All-zero bytes are a valid one, and stay if there is no child to report.
+    let info = unsafe {
+        check(c_long::from(libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options)))?;
+        info.assume_init()
+    };
+    Ok((signal::pid_and_status(&info).0 != 0).then_some(info))
 }
 
 #[cfg(test)]
