@@ -61,9 +61,14 @@ fn look() -> Result<Look, Error> {
     let mut processes = Vec::new();
     let unreadable = |error| Error::Usage(format!("{error}; mount /proc in this container"));
     let refused = procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
-    // Each namespace has a PID 1.
-    let lacks_init = !processes.iter().any(|process| process.pid == 1) && process::own_pid() != 1;
-    Ok(Look { processes, is_partial: refused > 0 || lacks_init })
+    // Each namespace has a PID 1, which is hidden with the others. PID 1 itself has to look at how /proc is mounted.
+    let is_hidden = if process::own_pid() == 1 {
+        !nix::unistd::geteuid().is_root()
+            && std::fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains("hidepid="))
+    } else {
+        !processes.iter().any(|process| process.pid == 1)
+    };
+    Ok(Look { processes, is_partial: refused > 0 || is_hidden })
 }
 
 fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, is_partial: bool) -> String {

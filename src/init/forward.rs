@@ -32,7 +32,7 @@ impl Forwarding {
         match self.target {
             Target::MainChild => Recipients::MainChild(self.main_child),
             Target::Group => self.job(),
-            Target::Everyone => Recipients::Everyone(self.scope),
+            Target::Everyone => Recipients::Everyone(self.scope, Some(self.main_child)),
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Terminal {
     /// pipe, or the command has asked for it. Otherwise it may belong to another member of the pipeline, or to the script that goes on
     /// beside rinit.
     is_entitled: Cell<bool>,
+    /// The command was given the foreground, and it has not been taken back. A shell below the command may have given it on.
+    is_given: Cell<bool>,
 }
 
 /// Who sent the stop that rinit has forwarded.
@@ -56,7 +58,13 @@ impl Terminal {
         let lacks_job_control = pid == 1 || getsid(None) == Ok(Pid::from_raw(pid));
         let stdin_is_terminal = foreground(descriptor::standard(STDIN_FILENO)).is_ok();
         let is_entitled = Cell::new(stdin_is_terminal && (!stdout_is_pipe() || !can_ask(mask)));
-        Some(Self { descriptor, own_group: getpgrp().as_raw(), lacks_job_control, is_entitled })
+        Some(Self {
+            descriptor,
+            own_group: getpgrp().as_raw(),
+            lacks_job_control,
+            is_entitled,
+            is_given: Cell::new(false),
+        })
     }
 
     /// The descriptor to keep open.
@@ -88,6 +96,7 @@ impl Terminal {
         if let Err(errno) = result {
             debug!("cannot make group {group} the terminal's foreground: {}", errno.desc());
         }
+        self.is_given.set(result.is_ok() && group != self.own_group);
         result.is_ok()
     }
 
@@ -101,6 +110,7 @@ impl Terminal {
     /// Takes the foreground back from this group, or from one that has ended. A script that goes on after rinit would otherwise be in
     /// the background of its own terminal.
     pub(super) fn take_back(&self, group: pid_t) {
+        self.is_given.set(false);
         let Ok(foreground) = foreground(self.descriptor.as_fd()) else { return };
         if foreground != self.own_group && (foreground == group || has_ended(foreground)) {
             self.give_to(self.own_group);
@@ -120,7 +130,7 @@ impl Terminal {
         if self.lacks_job_control {
             return unless_terminals(is_terminals);
         }
-        let has_foreground = foreground(self.descriptor.as_fd()) == Ok(group);
+        let has_foreground = self.is_given.get() || foreground(self.descriptor.as_fd()) == Ok(group);
         if !has_foreground && !asks_for_terminal && forwarded.is_none() {
             // Somebody stopped the command of a background job by hand. Whoever did it can continue it, but not rinit's group.
             return StopAction::Stay;

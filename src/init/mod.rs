@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 use log::{Level, debug, error, info, log_enabled, warn};
+use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 
 use crate::config::Config;
@@ -93,6 +94,9 @@ struct Prepared {
 /// # Errors
 /// [`Error::Failed`] if the kernel or a sandbox refuses a call that an init cannot do without.
 fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
+    if pid < 1 {
+        return Err(Error::Failed("cannot find out rinit's own pid".into(), Errno::last()));
+    }
     // Ignored, the kernel would reap the children itself, and their status would be lost: wait(2), notes.
     let ignores_sigchld = Signal::CHLD
         .set_ignored(false)

@@ -44,7 +44,7 @@ pub(super) fn wait_for_others(
             Event::Deadline => break,
             Event::Signal(info) => {
                 if let Some(signal) = forward::rewrite(config, &info) {
-                    Recipients::Everyone(scope).send(signal, Some(&info));
+                    Recipients::Everyone(scope, None).send(signal, Some(&info));
                     if signal == Signal::TERM && has_grace && deadline.is_none() {
                         deadline = Instant::now().checked_add(config.grace);
                     }

@@ -78,8 +78,8 @@ pub(crate) enum Recipients {
     MainChild(pid_t),
     /// The main child's process group, and the main child if it has moved to another group.
     Job(pid_t),
-    /// Everyone that rinit answers for.
-    Everyone(SignalScope),
+    /// Everyone that rinit answers for; the main child too, while it lives.
+    Everyone(SignalScope, Option<pid_t>),
 }
 
 impl Recipients {
@@ -97,8 +97,8 @@ impl Recipients {
                     warn!("{signal} with a value went to the main child alone, not to its group: {error}");
                 }
             }
-            (Self::Everyone(SignalScope::PidNamespace), None) => send_logged(signal, -1),
-            (Self::Everyone(scope), _) => {
+            (Self::Everyone(SignalScope::PidNamespace, _), None) => send_logged(signal, -1),
+            (Self::Everyone(scope, main_child), _) => {
                 let mut family = Family::new(scope, |_| false);
                 if let Err(error) = send_to_each(signal, valued, |process| family.includes(process)) {
                     match scope {
@@ -131,7 +131,7 @@ impl AlreadySignalled {
             && match self.recipients {
                 Recipients::MainChild(pid) => process.pid == pid,
                 Recipients::Job(group) => process.group == group || process.pid == group,
-                Recipients::Everyone(_) => true,
+                Recipients::Everyone(..) => true,
             }
     }
 }
@@ -167,32 +167,37 @@ impl SignalScope {
     }
 
     fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
+        let first_walk = Moment::now();
+        first_walk.wait_until_over();
         let mut asked_until = Moment::NEVER;
+        let mut recent = Recent::new();
         for _ in 0..WALKS {
-            let moment = Moment::now();
-            moment.wait_until_over();
-            let mut count = 0;
+            let mut is_complete = true;
             let is_asked = |process: &Process| {
                 asked_until.has(process) || already.is_some_and(|already| already.includes(process))
             };
             let mut family = Family::new(self, is_asked);
             procfs::for_each_process(|process| {
-                if !moment.has(process) || !family.includes(process) {
+                if !family.includes(process) {
                     return;
                 }
-                let is_new = !is_asked(process) && family.kin_of(process) != Kin::Dependent;
-                if is_new {
-                    count += 1;
+                let is_new =
+                    !is_asked(process) && family.kin_of(process) != Kin::Dependent && !recent.contains(process);
+                // Started since, by a parent that has not been asked: it is the next walk's.
+                let is_late = asked_until == Moment::NEVER && !first_walk.has(process);
+                is_complete &= !is_new;
+                if is_new && !is_late {
+                    recent.add(process);
                     send_logged(Signal::TERM, process.pid);
                 }
-                if is_new || process.is_stopped() {
+                if (is_new && !is_late) || process.is_stopped() {
                     send_logged(Signal::CONT, process.pid);
                 }
             })?;
-            if count == 0 {
+            if is_complete {
                 break;
             }
-            asked_until = moment;
+            asked_until = first_walk;
         }
         Ok(())
     }
@@ -202,15 +207,19 @@ impl SignalScope {
         if self == Self::PidNamespace {
             return send_logged(Signal::KILL, -1);
         }
+        let mut recent = Recent::new();
         for _ in 0..WALKS {
-            let mut count = 0;
+            let mut is_complete = true;
             let walked = self.for_each(|process| {
-                count += 1;
-                send_logged(Signal::KILL, process.pid);
+                if !recent.contains(process) {
+                    is_complete = false;
+                    recent.add(process);
+                    send_logged(Signal::KILL, process.pid);
+                }
             });
             match walked {
                 Err(error) => return warn!("cannot find the descendants to kill: {error}"),
-                Ok(()) if count == 0 => return,
+                Ok(()) if is_complete => return,
                 Ok(()) => {}
             }
         }
@@ -231,6 +240,29 @@ impl SignalScope {
     }
 }
 
+/// The processes that were signalled last, by pid and start time.
+struct Recent {
+    processes: [(pid_t, u64); REMEMBERED],
+    next: usize,
+}
+
+impl Recent {
+    fn new() -> Self {
+        Self { processes: [(0, 0); REMEMBERED], next: 0 }
+    }
+
+    fn add(&mut self, process: &Process) {
+        if let Some(entry) = self.processes.get_mut(self.next) {
+            *entry = (process.pid, process.start);
+        }
+        self.next = (self.next + 1) % REMEMBERED;
+    }
+
+    fn contains(&self, process: &Process) -> bool {
+        self.processes.contains(&(process.pid, process.start))
+    }
+}
+
 /// What a process is to rinit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kin {
@@ -245,7 +277,7 @@ enum Kin {
 /// How often a process is looked at again because its parent has just ended.
 const RETRIES: usize = 8;
 
-/// Parents whose children's kin is remembered for one walk over /proc.
+/// Processes that are remembered: those signalled last, and for one walk over /proc what some parents' children are to rinit.
 const REMEMBERED: usize = 64;
 
 /// Tells rinit's own from strangers, by their chains of parents.

@@ -253,8 +253,9 @@ fn every_option_has_a_variable(docker: &Engine) {
     let logs = container.logs();
     assert!(logs.contains("\n15 plain\n") && logs.contains("rinit[1]: info: "), "{logs}");
 
+    // As docker-init's for a wrong command line: the runtime calls it by that name.
     let container = run(&["RINIT_GRACE=soon"], &RECORD_SIGNALS);
-    assert_eq!(container.code(), 125);
+    assert_eq!(container.code(), 1);
     let logs = container.logs();
     assert!(logs.contains("RINIT_GRACE") && logs.contains("'soon'"), "{logs}");
 }
