@@ -107,7 +107,9 @@ impl Recipients {
                             send_logged(signal, -1);
                         }
                         SignalScope::Descendants(_) => {
-                            warn!("cannot find the descendants to send {signal} to: {error}")
+                            warn!("cannot find the descendants to send {signal} to: {error}");
+                            // The main child's group can be reached without /proc.
+                            main_child.iter().for_each(|main_child| send_to_job(signal, *main_child));
                         }
                     }
                 }
