@@ -44,6 +44,14 @@ fn nested_rinits_both_read_the_variables() {
     wait_until_ready(&file);
     running.kill(libc::SIGTERM);
     wait_until_recorded(&file, &["3 plain"]);
+
+    let file = temp.file("all");
+    let words = ["--", &inner, "--", &probe(), "record", &file];
+    let running = Running::start(Role::Pid1, &words, |command| command.env("RINIT_ALL", "1"));
+    wait_until_ready(&file);
+    // Real-time signals are queued: two stay two.
+    running.kill(40);
+    wait_until_recorded(&file, &["40 plain", "40 plain"]);
 }
 
 fn the_signals_that_lxc_and_systemd_stop_a_container_by_become_sigterm() {
