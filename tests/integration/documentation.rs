@@ -139,7 +139,7 @@ fn each_shell_completes_an_option() {
 }
 
 /// The documents that a user reads.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -147,6 +147,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/migration.md",
     "examples/README.md",
     "examples/chromium/README.md",
+    "examples/workers/README.md",
     "src/cli/help/long.txt",
 ];
 

@@ -32,6 +32,7 @@ mod pause;
 mod podman;
 mod races;
 mod reaping;
+mod recipes;
 mod refusals;
 mod restricted_environments;
 mod sandbox;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         podman::TESTS,
         races::TESTS,
         reaping::TESTS,
+        recipes::TESTS,
         refusals::TESTS,
         restricted_environments::TESTS,
         sandbox::TESTS,
