@@ -124,7 +124,7 @@ impl Options {
             capture: true,
             quiet: false,
             none: false,
-            fail_fast: false,
+            fail_fast: std::env::var_os("RINIT_TEST_FAIL_FAST").is_some(),
             threads: threads.unwrap_or(processors),
         };
         let mut words = words.into_iter().flat_map(|word| match word.split_once('=') {
