@@ -268,7 +268,7 @@ fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
 }
 
 /// How long a test may take before it counts as hung. No condition within a test waits this long.
-fn time_limit() -> Duration {
+pub fn time_limit() -> Duration {
     let seconds = std::env::var("RINIT_TEST_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(600))
 }
