@@ -9,7 +9,6 @@ use std::time::Duration;
 use libc::pid_t;
 use log::{debug, warn};
 use nix::errno::Errno;
-use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Signal, SignalInfo, has_receiver};
@@ -19,6 +18,9 @@ use crate::sys::process;
 /// Clock ticks in a second, the unit of start times in /proc: USER_HZ, which is 100 on every architecture rinit runs on, time(7).
 pub(crate) const TICKS: u64 = 100;
 
+/// The largest number of pids: PID_MAX_LIMIT, proc(5).
+const PIDS: pid_t = 1 << 22;
+
 /// Walks over /proc until everyone has been asked to end. Each finds what was started during the one before. Only a program that
 /// forks without end needs more than two.
 const WALKS: usize = 64;
@@ -26,39 +28,34 @@ const WALKS: usize = 64;
 /// The longest chain of parents. A longer one is followed no further.
 const DEPTH: usize = 4096;
 
-/// A moment, in clock ticks since boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(u64);
+/// A moment, as start times in /proc have it. They count clock ticks of 10 ms, so the pid that was given out last tells which processes of
+/// the same tick came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    ticks: u64,
+    last_pid: Option<pid_t>,
+}
 
 impl Moment {
     /// The moment before all processes.
-    const NEVER: Self = Self(0);
+    const NEVER: Self = Self { ticks: 0, last_pid: None };
 
     /// This moment.
     pub(crate) fn now() -> Self {
         let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
         let ticks = since_boot.as_millis() / u128::from(1000 / TICKS);
-        Self(u64::try_from(ticks).unwrap_or(u64::MAX))
+        Self { ticks: u64::try_from(ticks).unwrap_or(u64::MAX), last_pid: procfs::last_pid() }
     }
 
-    /// Waits until the clock has left this tick, 10 ms at most. Whoever is started from then on has a later start time.
-    fn wait_until_over(self) {
-        for _ in 0..WALKS {
-            if Self::now() > self {
-                return;
-            }
-            let _ = poll(&mut [], PollTimeout::from(1_u8));
-        }
-    }
-
-    /// Whether the process had been started by then.
+    /// Whether the process had been started by then. Pids are given out in ascending order, and begin anew at the largest one.
     fn has(self, process: &Process) -> bool {
-        process.start <= self.0
+        let is_behind = |last: pid_t| last.wrapping_sub(process.pid).rem_euclid(PIDS) < PIDS / 2;
+        process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_behind))
     }
 
     /// The clock ticks from this start time on.
     pub(crate) fn ticks_since(self, start: u64) -> u64 {
-        self.0.saturating_sub(start)
+        self.ticks.saturating_sub(start)
     }
 }
 
@@ -170,7 +167,6 @@ impl SignalScope {
 
     fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
         let first_walk = Moment::now();
-        first_walk.wait_until_over();
         let mut asked_until = Moment::NEVER;
         let mut recent = Recent::new();
         for _ in 0..WALKS {
@@ -359,7 +355,6 @@ fn send_to_each(
     mut is_meant: impl FnMut(&Process) -> bool,
 ) -> Result<(), Unreadable> {
     let moment = Moment::now();
-    moment.wait_until_over();
     procfs::for_each_process(|process| {
         if moment.has(process) && is_meant(process) {
             send_to_one(signal, process.pid, valued);
