@@ -13,6 +13,7 @@ use crate::harness::{
 tests! {
     requires [Namespaces, Program("tini"), Program("tini-static"), Program("docker-init"), Program("catatonit"), Program("dumb-init")];
     the_command_has_the_group_and_session_that_the_original_gives_it,
+    the_command_inherits_blocked_and_ignored_signals_as_they_were,
     what_the_main_child_leaves_behind_gets_what_the_original_sends_it,
     the_pause_of_catatonit_ends_on_the_same_signals,
     a_name_counts_with_any_directory_before_it,
@@ -54,6 +55,29 @@ fn the_command_has_the_group_and_session_that_the_original_gives_it() {
             let difference = is_single.then_some((&expected, "in dumb-init's own group Ctrl-C arrives twice"));
             faults.compare(&format!("{variables} {name} {options} as {role:?}"), &theirs, &ours, difference);
         }
+    }
+    faults.check();
+}
+
+/// What an init does to them is a fault of its own, which nobody can want to keep.
+fn the_command_inherits_blocked_and_ignored_signals_as_they_were() {
+    let (temp, mut faults) = (TempDir::new(), Faults::default());
+    let states = |words: &[&str]| {
+        let mut command = init(&probe(), "", "");
+        let outcome = run_to_end(Role::Pid1, command.args(["inherit", "ignore:1,13;block:10,40"]).args(words));
+        assert_eq!(outcome.code, 0, "{words:?}: {}", outcome.stderr);
+        outcome.stdout
+    };
+    let without_an_init = states(&[&probe(), "state"]);
+    for (name, fault) in [
+        ("tini", None),
+        ("docker-init", None),
+        ("catatonit", Some("SIGTSTP, SIGTTIN and SIGTTOU are blocked there, so that nothing can be stopped")),
+        ("dumb-init", Some("no signal is blocked or ignored there")),
+    ] {
+        let [theirs, ours] = original_and_rinit(&temp, name).map(|path| states(&[&path, "--", &probe(), "state"]));
+        assert_eq!(ours, without_an_init, "{name}");
+        faults.compare(name, &theirs, &ours, fault.map(|fault| (&without_an_init, fault)));
     }
     faults.check();
 }
