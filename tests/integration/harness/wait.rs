@@ -6,17 +6,43 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a condition may take on a slow machine before a test calls it broken.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits for a condition. The short sleep only keeps the wait from burning a processor.
+/// How often a condition is looked at in that time at least. A machine that is overloaded, or stands still, looks less often and
+/// gets more time.
+const LOOKS: u32 = 1_000;
+
+/// The same for a condition that takes long to look at.
+const LONG_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a condition is waited for.
+pub struct Deadline {
+    start: Instant,
+    looks: u32,
+}
+
+impl Deadline {
+    pub fn new() -> Self {
+        Self { start: Instant::now(), looks: 0 }
+    }
+
+    /// Sleeps a little, which only keeps the wait from burning a processor. Returns false if the time is over.
+    pub fn allows_another_look(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(2));
+        self.looks += 1;
+        let elapsed = self.start.elapsed();
+        elapsed < TIMEOUT || (self.looks < LOOKS && elapsed < LONG_TIMEOUT)
+    }
+}
+
+/// Waits for a condition.
 pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let mut deadline = Deadline::new();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < TIMEOUT, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(2));
+        assert!(deadline.allows_another_look(), "waited in vain for {what}");
     }
 }
 
