@@ -21,7 +21,7 @@ tests! {
     as_subreaper_only_descendants_are_touched,
     the_pids_of_another_namespace_are_not_taken_for_descendants,
     orphans_without_end_do_not_put_the_deadline_off requires [Program("strace")],
-    who_is_started_in_answer_to_sigterm_does_not_outlive_the_deadline,
+    a_helper_that_an_asked_process_leaves_does_not_outlive_the_deadline,
     who_entered_from_outside_is_waited_for_as_well,
     who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up,
     the_wait_for_stragglers_is_one_call_with_a_deadline,
@@ -177,7 +177,7 @@ fn orphans_without_end_do_not_put_the_deadline_off() {
     }
 }
 
-fn who_is_started_in_answer_to_sigterm_does_not_outlive_the_deadline() {
+fn a_helper_that_an_asked_process_leaves_does_not_outlive_the_deadline() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
         let file = temp.file("log");

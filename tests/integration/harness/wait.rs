@@ -5,15 +5,17 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take on a slow machine before a test calls it broken.
-const TIMEOUT: Duration = Duration::from_secs(60);
+use super::runner::time_limit;
 
-/// How often a condition is looked at in that time at least. A machine that is overloaded, or stands still, looks less often and
-/// gets more time.
+/// How long a condition may take on a slow machine before a test calls it broken. A machine that is emulated is slower by
+/// a factor: it gets a tenth of what a whole test gets.
+fn timeout() -> Duration {
+    time_limit() / 10
+}
+
+/// How often a condition is looked at in that time. A machine that is overloaded, or stands still for a while, looks less
+/// often and gets more time.
 const LOOKS: u32 = 1_000;
-
-/// The same for a condition that takes long to look at.
-const LONG_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How long a condition is waited for.
 pub struct Deadline {
@@ -31,7 +33,7 @@ impl Deadline {
         thread::sleep(Duration::from_millis(2));
         self.looks += 1;
         let elapsed = self.start.elapsed();
-        elapsed < TIMEOUT || (self.looks < LOOKS && elapsed < LONG_TIMEOUT)
+        elapsed < timeout() || (self.looks < LOOKS && elapsed < 5 * timeout())
     }
 }
 

@@ -85,6 +85,20 @@ fn a_foreground_job_whose_command_is_stopped_by_hand_is_suspended() {
         user.press(CTRL_C);
         user.prompt();
         user.expect_code(130);
+
+        // One that has left the terminal to the rest of its job.
+        let job = user.enter_job("INIT HOLD </dev/null");
+        for _ in 0..2 {
+            kill(job.command, libc::SIGSTOP);
+            user.prompt();
+            assert_eq!([job.rinit, job.command].map(state), [Some('T'); 2]);
+            assert!(user.has_foreground());
+            user.line("fg");
+            wait_until_stopped(job.command, false);
+        }
+        user.press(CTRL_C);
+        user.prompt();
+        user.expect_code(130);
     });
 }
 
