@@ -100,6 +100,13 @@ pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<usize, 
     Ok(refused)
 }
 
+/// The pid of this namespace that was given out last: the last word of /proc/loadavg.
+pub(crate) fn last_pid() -> Option<pid_t> {
+    let mut buffer = [0; 128];
+    let line = std::str::from_utf8(file::read(c"/proc/loadavg", &mut buffer).ok()?).ok()?;
+    line.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
 /// A process, if /proc shows it.
 pub(crate) fn process(pid: pid_t) -> Option<Process> {
     stat_of(pid).ok().flatten()

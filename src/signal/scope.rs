@@ -9,7 +9,6 @@ use std::time::Duration;
 use libc::pid_t;
 use log::{debug, warn};
 use nix::errno::Errno;
-use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Signal, SignalInfo, has_receiver};
@@ -19,46 +18,41 @@ use crate::sys::process;
 /// Clock ticks in a second, the unit of start times in /proc: USER_HZ, which is 100 on every architecture rinit runs on, time(7).
 pub(crate) const TICKS: u64 = 100;
 
-/// Walks over /proc until everyone has been asked to end. Each finds what was started during the one before. Only a program that
-/// forks without end needs more than two.
+/// The largest number of pids: PID_MAX_LIMIT, proc(5).
+const PIDS: pid_t = 1 << 22;
+
+/// Walks over /proc after the first one. Each finds what was started during the one before. Only a program that forks without end
+/// needs more than one.
 const WALKS: usize = 64;
 
 /// The longest chain of parents. A longer one is followed no further.
 const DEPTH: usize = 4096;
 
-/// A moment, in clock ticks since boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(u64);
+/// A moment, as start times in /proc have it. They count clock ticks of 10 ms, so the pid that was given out last tells which processes of
+/// the same tick came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    ticks: u64,
+    last_pid: Option<pid_t>,
+}
 
 impl Moment {
-    /// The moment before all processes.
-    const NEVER: Self = Self(0);
-
     /// This moment.
     pub(crate) fn now() -> Self {
         let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
         let ticks = since_boot.as_millis() / u128::from(1000 / TICKS);
-        Self(u64::try_from(ticks).unwrap_or(u64::MAX))
+        Self { ticks: u64::try_from(ticks).unwrap_or(u64::MAX), last_pid: procfs::last_pid() }
     }
 
-    /// Waits until the clock has left this tick, 10 ms at most. Whoever is started from then on has a later start time.
-    fn wait_until_over(self) {
-        for _ in 0..WALKS {
-            if Self::now() > self {
-                return;
-            }
-            let _ = poll(&mut [], PollTimeout::from(1_u8));
-        }
-    }
-
-    /// Whether the process had been started by then.
+    /// Whether the process had been started by then. Pids are given out in ascending order, and begin anew at the largest one.
     fn has(self, process: &Process) -> bool {
-        process.start <= self.0
+        let is_behind = |last: pid_t| last.wrapping_sub(process.pid).rem_euclid(PIDS) < PIDS / 2;
+        process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_behind))
     }
 
     /// The clock ticks from this start time on.
     pub(crate) fn ticks_since(self, start: u64) -> u64 {
-        self.0.saturating_sub(start)
+        self.ticks.saturating_sub(start)
     }
 }
 
@@ -169,37 +163,45 @@ impl SignalScope {
     }
 
     fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
-        let first_walk = Moment::now();
-        first_walk.wait_until_over();
-        let mut asked_until = Moment::NEVER;
-        let mut recent = Recent::new();
+        let (moment, own_pid) = (Moment::now(), process::own_pid());
+        let is_signalled = |process: &Process| already.is_some_and(|already| already.includes(process));
+        let mut family = Family::new(self, is_signalled);
+        procfs::for_each_process(|process| {
+            if !family.includes(process) {
+                return;
+            }
+            let is_asked_now =
+                moment.has(process) && !is_signalled(process) && family.kin_of(process) != Kin::Dependent;
+            if is_asked_now {
+                send_logged(Signal::TERM, process.pid);
+            }
+            if is_asked_now || process.is_stopped() {
+                send_logged(Signal::CONT, process.pid);
+            }
+        })?;
+        let is_asked = |process: &Process| moment.has(process) || is_signalled(process);
+        // Who was started since is a helper of somebody who has been asked, and is left alone. Unless somebody has ended who was not
+        // asked: a program that goes on in a child of its own, over and over, would get away.
+        let mut seen = Recent::new();
         for _ in 0..WALKS {
-            let mut is_complete = true;
-            let is_asked = |process: &Process| {
-                asked_until.has(process) || already.is_some_and(|already| already.includes(process))
-            };
+            let (mut has_newcomers, mut is_escape) = (false, false);
             let mut family = Family::new(self, is_asked);
             procfs::for_each_process(|process| {
-                if !family.includes(process) {
+                is_escape |= process.is_zombie() && process.parent == own_pid && !is_asked(process);
+                if is_asked(process) || !family.includes(process) || family.kin_of(process) == Kin::Dependent {
                     return;
                 }
-                let is_new =
-                    !is_asked(process) && family.kin_of(process) != Kin::Dependent && !recent.contains(process);
-                // Started since, by a parent that has not been asked: it is the next walk's.
-                let is_late = asked_until == Moment::NEVER && !first_walk.has(process);
-                is_complete &= !is_new;
-                if is_new && !is_late {
-                    recent.add(process);
-                    send_logged(Signal::TERM, process.pid);
-                }
-                if (is_new && !is_late) || process.is_stopped() {
-                    send_logged(Signal::CONT, process.pid);
+                if !seen.contains(process) {
+                    seen.add(process);
+                    has_newcomers = true;
+                    if is_escape {
+                        send_logged(Signal::TERM, process.pid);
+                    }
                 }
             })?;
-            if is_complete {
+            if !has_newcomers {
                 break;
             }
-            asked_until = first_walk;
         }
         Ok(())
     }
@@ -359,7 +361,6 @@ fn send_to_each(
     mut is_meant: impl FnMut(&Process) -> bool,
 ) -> Result<(), Unreadable> {
     let moment = Moment::now();
-    moment.wait_until_over();
     procfs::for_each_process(|process| {
         if moment.has(process) && is_meant(process) {
             send_to_one(signal, process.pid, valued);

@@ -22,22 +22,61 @@ fn become_command(words: &[&CStr]) -> ! {
 
 /// In a sandbox that refuses this system call with this errno: seccomp(2).
 pub fn refuse(number: c_int, errno: c_int, words: &[&CStr]) -> ! {
-    // An instruction of a classic BPF filter: code, jump if true, jump if false, value.
-    let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let mut filter = [
-        // The number is the first word of struct seccomp_data.
-        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number as u32),
-        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
-        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    sandbox(&mut [
+        load(NUMBER),
+        skip_unless(number as u32, 1),
+        answer(libc::SECCOMP_RET_ERRNO | errno as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ]);
+    become_command(words)
+}
+
+/// In a sandbox that refuses TIOCSPGRP with EPERM: tcsetpgrp(3).
+pub fn refuse_foreground(words: &[&CStr]) -> ! {
+    sandbox(&mut [
+        load(NUMBER),
+        skip_unless(libc::SYS_ioctl as u32, 3),
+        load(SECOND_ARGUMENT),
+        skip_unless(libc::TIOCSPGRP as u32, 1),
+        answer(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ]);
+    become_command(words)
+}
+
+/// Offsets in struct seccomp_data: the call's number comes first, the arguments have eight bytes each and follow the
+/// architecture and the address of the instruction.
+const NUMBER: u32 = 0;
+const SECOND_ARGUMENT: u32 = if cfg!(target_endian = "little") { 24 } else { 28 };
+
+/// An instruction of a classic BPF filter: code, jump if true, jump if false, value.
+fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+/// Loads the word at this offset.
+fn load(offset: u32) -> libc::sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset)
+}
+
+/// Skips so many instructions if the word is another one.
+fn skip_unless(word: u32, count: u8) -> libc::sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, count, word)
+}
+
+/// Ends the filter with this answer.
+fn answer(answer: u32) -> libc::sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, 0, 0, answer)
+}
+
+/// Has this filter decide about each system call from now on.
+fn sandbox(filter: &mut [libc::sock_filter]) {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: a filter of that length, which the kernel copies.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
     }
-    become_command(words)
 }
 
 /// With a child that sends this signal when it ends, 0 for none: clone(2). The child ends on SIGUSR2, and writes

@@ -80,6 +80,8 @@ fn perform(words: &[&'static CStr]) -> c_int {
             }
             record(text(2), None)
         }
+        // take-stop HOW COMMAND...
+        "take-stop" => take_stop(text(2), &words[3..]),
         "flush" => flush(text(2), number(3)),
         // flush-later FILE MILLISECONDS: the same without being asked
         "flush-later" => {
@@ -114,6 +116,8 @@ fn perform(words: &[&'static CStr]) -> c_int {
         "hoard-memory" => offspring::hoard_memory(),
         // refuse NUMBER ERRNO COMMAND...: in a sandbox that refuses this system call
         "refuse" => inherited::refuse(number(2), number(3), &words[4..]),
+        // refuse-foreground COMMAND...
+        "refuse-foreground" => inherited::refuse_foreground(&words[2..]),
         // with-child EXIT-SIGNAL FILE COMMAND...
         "with-child" => inherited::with_child(number(2), text(3), &words[4..]),
         // with-parent-death-signal SIGNAL COMMAND...
@@ -205,6 +209,54 @@ fn obey(code: c_int, file: &str) -> ! {
         }
     }
     exit(99)
+}
+
+/// Says "ready" and takes one SIGTSTP: by a `handler`, by `wait`ing for it, or by `ignore` until a line is read. With
+/// `later` it is stopped by it, but only when a line has been read. Says "taken" and becomes the command, which a SIGTSTP
+/// stops.
+fn take_stop(how: &str, command: &[&CStr]) -> ! {
+    extern "C" fn nothing(_: c_int) {}
+    let stop = 1 << (libc::SIGTSTP - 1);
+    let handler = match how {
+        "handler" => nothing as extern "C" fn(c_int) as libc::sighandler_t,
+        "wait" | "later" => libc::SIG_DFL,
+        "ignore" => libc::SIG_IGN,
+        other => panic!("{other}"),
+    };
+    set_mask(stop);
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGTSTP, handler) };
+    if how == "ignore" {
+        set_mask(0);
+    }
+    say("ready\n");
+    // SAFETY: plain structures of the C library's own, which the calls fill, and a buffer of the length given.
+    unsafe {
+        libc::alarm(LIFETIME as u32);
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        let mut number = 0;
+        match how {
+            "handler" => drop(libc::sigsuspend(&signals)),
+            "wait" => {
+                libc::sigaddset(&mut signals, libc::SIGTSTP);
+                libc::sigwait(&signals, &mut number);
+            }
+            _ => drop(libc::read(0, [0_u8; 80].as_mut_ptr().cast(), 80)),
+        }
+        libc::signal(libc::SIGTSTP, libc::SIG_DFL);
+    }
+    set_mask(0);
+    say("taken\n");
+    let words = list(command);
+    // SAFETY: a list of C strings, with a null at its end.
+    unsafe { libc::execvp(words[0], words.as_ptr()) };
+    panic!("{}", std::io::Error::last_os_error());
+}
+
+/// Writes to stdout at once.
+fn say(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
+    std::io::stdout().flush().unwrap();
 }
 
 /// A server with something to save: on SIGTERM it works for some milliseconds, writes `flushed` to FILE and exits.

@@ -13,6 +13,7 @@ pub mod requirements;
 pub mod runner;
 mod running;
 mod scratch;
+pub mod shell;
 mod temp_dir;
 pub mod trace;
 mod wait;

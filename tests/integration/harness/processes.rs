@@ -107,8 +107,12 @@ pub fn is_waiting_without_deadline(pid: pid_t) -> bool {
     words.first() == Some(&libc::SYS_rt_sigtimedwait.to_string().as_str()) && words.get(3) == Some(&"0x0")
 }
 
-/// Whether a process waits for input: in read(2) on a terminal, or in poll(2) or a call like it.
+/// Whether a process waits for input: in read(2) on a terminal, or in poll(2) or a call like it. One that is stopped in
+/// the midst of such a call does not.
 pub fn is_waiting_for_input(pid: pid_t) -> bool {
+    if state(pid) != Some('S') {
+        return false;
+    }
     // proc_pid_syscall(5): the call's number and its arguments, or "running".
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     let words: Vec<&str> = call.split_ascii_whitespace().collect();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use super::{Role, Running, TIMEOUT, children, descendants, is_waiting_for_input, probe, program, rinit, wait_until};
+use super::{Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, timeout, wait_until};
 
 /// The keys that make signals: termios(3).
 pub const CTRL_C: &str = "\x03";
@@ -55,13 +55,24 @@ impl Session {
     /// Any command of [`program`]'s. For shells, the variables INIT and PROBE hold the paths of rinit and the probe: a
     /// shell shows what is typed to it, so a path that is typed could hold a word that a test waits for.
     pub fn start(role: Role, mut command: Command) -> Self {
+        // SAFETY: a system call only, which is what a forked child of a program with threads may do.
+        unsafe { command.pre_exec(lead_session).pre_exec(acquire_terminal) };
+        Self::on_terminal(role, command)
+    }
+
+    /// The same with a terminal for stdin, stdout and stderr that is nobody's controlling terminal.
+    pub fn start_without_terminal(role: Role, mut command: Command) -> Self {
+        // SAFETY: system calls only.
+        unsafe { command.pre_exec(lead_session) };
+        Self::on_terminal(role, command)
+    }
+
+    fn on_terminal(role: Role, mut command: Command) -> Self {
         let (master, slave) = open();
         let stdio = || slave.try_clone().unwrap();
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
         command.env("TERM", "xterm").env("PS1", PROMPT).env("HISTFILE", "/dev/null").env_remove("ENV");
         command.env("INIT", rinit()).env("PROBE", probe()).env("LESSHISTFILE", "-");
-        // SAFETY: system calls only, which is what a forked child of a program with threads may do.
-        unsafe { command.pre_exec(lead_session) };
         Self { leader: Running::spawn(role, &mut command), master: Some(master), screen: Screen::default(), taken: 0 }
     }
 
@@ -86,6 +97,14 @@ impl Session {
         self.line(&format!("$INIT {words}"));
     }
 
+    /// Types a line to `cat` and waits for its echo.
+    pub fn says(&mut self, text: &str) {
+        // In brackets: a word alone could be part of something else that appears.
+        let text = format!("<{text}>");
+        self.line(&text);
+        self.expect(&text);
+    }
+
     /// Waits for the shell's prompt.
     pub fn prompt(&mut self) {
         self.expect(PROMPT);
@@ -102,7 +121,7 @@ impl Session {
                 return before;
             }
             let (seen, rest) = self.screen.text.split_at(self.taken);
-            assert!(start.elapsed() < TIMEOUT, "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
+            assert!(start.elapsed() < timeout(), "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -210,14 +229,21 @@ fn open() -> (File, OwnedFd) {
     }
 }
 
-/// In the child: a session of its own, whose controlling terminal is stdin. No core files.
+/// In the child: a session of its own. No core files.
 fn lead_session() -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: numbers, and a structure of the C library's own.
-    let results = unsafe {
-        [libc::setsid(), libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0), libc::setrlimit(libc::RLIMIT_CORE, &none)]
-    };
+    let results = unsafe { [libc::setsid(), libc::setrlimit(libc::RLIMIT_CORE, &none)] };
     if results.contains(&-1) { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// In the child: stdin is the session's controlling terminal.
+fn acquire_terminal() -> io::Result<()> {
+    // SAFETY: numbers only.
+    match unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// What a terminal shows, read as text: escape sequences are left out, wherever they move the cursor.

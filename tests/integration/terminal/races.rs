@@ -1,0 +1,160 @@
+//! Moments of a stop that are too short to be met by chance: rinit, or the child that becomes its command, is held.
+
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use libc::{c_int, pid_t};
+
+use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session};
+use crate::harness::shell::{has_taken, wait_until_stopped};
+use crate::harness::trace::HeldProcess;
+use crate::harness::{
+    BOTH_ROLES, Role, TempDir, children, command, kill, probe, rinit, state, wait_until, wait_until_ready,
+};
+
+tests! {
+    requires [Namespaces];
+    a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
+    a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
+    a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
+    ctrl_z_before_the_command_has_its_own_group_suspends_the_job requires [Program("strace")],
+}
+
+/// A process that is held until this is dropped: PTRACE_INTERRUPT(2const). (A SIGSTOP would need a SIGCONT after it,
+/// which rinit forwards.)
+struct Held(pid_t);
+
+impl Held {
+    fn hold(pid: pid_t) -> Self {
+        // SAFETY: numbers only; the status is a live int.
+        unsafe {
+            assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0), 0);
+            assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0), 0);
+            let mut status: c_int = 0;
+            assert_eq!(libc::waitpid(pid, &mut status, libc::__WALL), pid);
+        }
+        Self(pid)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: numbers only.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) };
+    }
+}
+
+fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
+    for role in BOTH_ROLES {
+        for options in [&[][..], &["-c"], &["-a"]] {
+            println!("{role:?}, {options:?}");
+            let probe = probe();
+            // It stops only when a line has come, with the SIGTSTP that it was sent before.
+            let words = [options, &[&*probe, "take-stop", "later", "cat"]].concat();
+            let mut session = Session::start(role, command(&words));
+            session.expect("ready");
+            let cat = session.command();
+            session.leader.kill(libc::SIGTSTP);
+            wait_until("rinit to have forwarded it", || has_taken(session.leader.pid, libc::SIGTSTP).then_some(()));
+            let held = Held::hold(session.leader.pid);
+            session.line("");
+            wait_until_stopped(cat, true);
+            kill(cat, libc::SIGCONT);
+            session.expect("taken");
+            drop(held);
+            for round in 0..3 {
+                session.press(CTRL_Z);
+                session.line(&format!("round {round}"));
+                session.expect(&format!("round {round}"));
+            }
+            session.press(CTRL_C);
+            assert_eq!(session.leader.exit_code(), 130);
+        }
+    }
+}
+
+fn a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("ready");
+        // A group that is rinit's alone, and no terminal.
+        let held = HeldProcess::new(role, &[&probe(), "obey", "7", &file], |command| {
+            let command = command.stdin(Stdio::null());
+            // SAFETY: a system call only.
+            unsafe {
+                command.pre_exec(|| match libc::setsid() {
+                    -1 => Err(std::io::Error::last_os_error()),
+                    _ => Ok(()),
+                })
+            }
+        });
+        // The child is held there, still of rinit's group, and rinit waits for its exec.
+        let inject = "inject=setpgid:delay_enter=1000000:when=1";
+        let mut traced = held.traced(&["-f", "-e", "trace=setpgid", "-e", inject]);
+        wait_until("the child", || children(traced.pid).first().copied());
+        kill(-traced.pid, libc::SIGTSTP);
+        // Whatever the stop did to the command, a continue undoes it, and rinit passes it on.
+        wait_until("rinit to take signals again", || {
+            kill(traced.pid, libc::SIGCONT);
+            std::fs::exists(&file).unwrap().then_some(())
+        });
+        wait_until_ready(&file);
+        kill(traced.pid, libc::SIGTERM);
+        kill(traced.pid, libc::SIGCONT);
+        assert_eq!(traced.running.exit_code(), 7, "{role:?}");
+    }
+}
+
+fn a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal() {
+    let temp = TempDir::new();
+    let file = temp.file("ready");
+    let held = HeldProcess::new(Role::Subreaper, &[&probe(), "obey", "7", &file], |command| {
+        let command = command.stdin(Stdio::null());
+        // SAFETY: a system call only.
+        unsafe {
+            command.pre_exec(|| match libc::setsid() {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            })
+        }
+    });
+    let mut traced = held.traced(&["-f", "-e", "trace=setpgid", "-e", "inject=setpgid:delay_enter=1000000:when=1"]);
+    let child = wait_until("the child", || children(traced.pid).first().copied());
+    kill(-traced.pid, libc::SIGTSTP);
+    // It was for the command as well, which was of that group. strace shows a stop as its own, and many looks in a row tell
+    // it from the moment that any call takes.
+    let program = std::fs::canonicalize(probe()).unwrap();
+    let mut looks = 0;
+    wait_until("the command to stop", || {
+        let has_begun = std::fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|exe| exe == program);
+        looks = if has_begun && matches!(state(child), Some('T' | 't')) { looks + 1 } else { 0 };
+        (looks >= 50).then_some(())
+    });
+    kill(traced.pid, libc::SIGCONT);
+    wait_until_ready(&file);
+    kill(traced.pid, libc::SIGTERM);
+    assert_eq!(traced.running.exit_code(), 7);
+}
+
+fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
+    // The child is held there, still of rinit's group, and rinit waits for its exec.
+    let strace = "strace -DDD -f -o /dev/null -e trace=setpgid -e inject=setpgid:delay_enter=500000:when=1";
+    for pipe in ["", " | sed -u 's/^/out: /'"] {
+        let mut session = Session::shell(BASH);
+        session.line(&format!("{strace} $INIT cat{pipe}"));
+        let leader = session.leader.pid;
+        let binary = std::fs::canonicalize(rinit()).unwrap();
+        wait_until("the child", || {
+            let job = *children(leader).first()?;
+            let runs_rinit = std::fs::read_link(format!("/proc/{job}/exe")).is_ok_and(|program| program == binary);
+            if runs_rinit { children(job).first().copied() } else { None }
+        });
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        session.line("fg");
+        session.says("hello");
+        session.press(CTRL_C);
+        session.prompt();
+    }
+}
