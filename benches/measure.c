@@ -8,8 +8,11 @@
  *   measure orphans FILE KIND N      has the worker make N orphans: `lone`, `storm` or `flood`
  *   measure signals FILE PID N       sends N times SIGUSR1 to PID, prints each one's way to the command in ns
  *   measure storm FILE PID N         the same, while orphans die without a pause
+ *   measure crowd FILE PROCS N INIT  N times INIT as PID 1 over a command that only waits, in the cgroup of PROCS (its
+ *                                    cgroup.procs); prints a line when all of them run. `-` is the command without an init
  *
- * INIT is a program and, after a space, the option that it is to be given. Every init is PID 1 of a PID namespace, as in a container. FILE is memory that these processes share.
+ * INIT is a program and, after spaces, the options that it is to be given. Every init is PID 1 of a PID namespace, as
+ * in a container. FILE is memory that these processes share.
  *
  * Sender, init and command share one CPU, and the orphan maker has another where there is one. Left to the
  * scheduler, the same init answers in 5 µs or in 40, by whether an idle CPU had to be woken, and keeps to the
@@ -150,18 +153,15 @@ static pid_t launch_pid1(int (*function)(void *), void *argument, int flags)
     return launch(function, argument, flags | CLONE_NEWPID | privileged, stack + 15 * STACK);
 }
 
-enum { WORDS = 8 };
+enum { WORDS = 16, OPTIONS = 8 };
 
 /* Fills `words` with the command line INIT -- COMMAND. */
 static char **command_line(char *init, char **words, char *command, char *first, char *second)
 {
     unsigned count = 0;
     if (strcmp(init, "-") != 0) {
-        char *option = strchr(words[count++] = strdup(init), ' ');
-        if (option != NULL) {
-            *option = '\0';
-            words[count++] = option + 1;
-        }
+        for (char *word = strtok(strdup(init), " "); word != NULL && count < OPTIONS; word = strtok(NULL, " "))
+            words[count++] = word;
         words[count++] = "--";
     }
     words[count++] = command;
@@ -402,6 +402,41 @@ static void pid1(char *program, char *path)
     waitpid(pid, NULL, 0);
 }
 
+/* ---- a crowd: what the memory cgroup is charged for an init is what many are charged, less as many bare commands ---- */
+
+/* The command: says that it runs, and does nothing for ever. */
+static _Noreturn void rest(char *path)
+{
+    struct shared *shared = share(path);
+    atomic_fetch_add(&shared->ready, 1);
+    wake(&shared->ready);
+    munmap(shared, sizeof *shared);
+    for (;;)
+        pause();
+}
+
+static void crowd(char *path, char *procs, unsigned amount, char *program)
+{
+    struct shared *shared = share(path);
+    char self[PATH_MAX + 1] = {0}, *arguments[WORDS];
+    if (readlink("/proc/self/exe", self, PATH_MAX) < 0)
+        err(1, "/proc/self/exe");
+    command_line(program, arguments, self, "rest", path);
+    /* The kernel charges a process to its parent's cgroup. */
+    int file = open(procs, O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, "0", 1) != 1)
+        err(1, "%s", procs);
+    close(file);
+    atomic_store(&shared->ready, 0);
+    for (unsigned made = 0; made < amount; made++)
+        launch_pid1(become, arguments, CLONE_VM | CLONE_VFORK);
+    await(&shared->ready, amount, program);
+    puts("all run");
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+
 /* ---- the questions ---- */
 
 static uint32_t ask(struct shared *shared, enum kind kind, uint32_t amount)
@@ -478,6 +513,10 @@ int main(int count, char **words)
         signals(share(words[2]), number(words[3]), (unsigned)number(words[4]));
     else if (strcmp(duty, "storm") == 0 && count == 5)
         storm(share(words[2]), number(words[3]), (unsigned)number(words[4]));
+    else if (strcmp(duty, "rest") == 0 && count == 3)
+        rest(words[2]);
+    else if (strcmp(duty, "crowd") == 0 && count == 6)
+        crowd(words[2], words[3], (unsigned)number(words[4]), words[5]);
     else
         errx(2, "unknown duty '%s'", duty);
     return 0;

@@ -49,7 +49,7 @@ pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     PID.store(pid, Ordering::Relaxed);
     let messages = MESSAGES.get_or_init(|| match verbosity {
         Verbosity::Level(level) => Messages::Level(*level),
-        Verbosity::Filter(filter) => Messages::Filter(Builder::new().parse_filters(filter).build()),
+        Verbosity::Filter(filter) => filtered(filter),
     });
     if log::set_logger(messages).is_ok() {
         log::set_max_level(match messages {
@@ -57,6 +57,12 @@ pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
             Messages::Filter(logger) => logger.filter(),
         });
     }
+}
+
+/// What a filter of env_logger's lets through. Out of line, so that a start without one does not have the Builder's stack frame.
+#[inline(never)]
+fn filtered(filter: &str) -> Messages {
+    Messages::Filter(Builder::new().parse_filters(filter).build())
 }
 
 impl Log for Messages {
