@@ -3,7 +3,7 @@
 #   docker build --tag rinit .
 #
 # Any image with cargo, a C linker and a C library to link statically will do as the builder.
-ARG BUILDER=rust:alpine
+ARG BUILDER=rust:1.95.0-alpine3.23
 FROM ${BUILDER} AS build
 WORKDIR /src
 COPY . .

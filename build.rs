@@ -1,15 +1,42 @@
-//! Names the commit that `--version` prints, and the entry point that the linker sets.
+//! Names the commit that `--version` prints, and the entry point that the linker sets. Refuses to build a dynamic binary that
+//! nobody asked for.
 
 use std::env;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, exit};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    check_linking();
     println!("cargo:rustc-env=RINIT_COMMIT={}", commit());
     if has_entry_point() {
         println!("cargo:rustc-link-arg-bin=rinit=-Wl,-e,rinit_start");
     }
+}
+
+/// The flags of .cargo/config.toml make the binary static. Cargo does not read that file for `cargo install --git`, and RUSTFLAGS in the environment replaces them.
+fn check_linking() {
+    println!("cargo:rerun-if-env-changed=RINIT_DYNAMIC");
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let wanted = |name: &str| env::var_os(name).is_some();
+    let is_static = features.split(',').any(|feature| feature == "crt-static");
+    // A fuzz target is linked to a runtime of its own, and docs.rs links nothing.
+    if is_static || wanted("RINIT_DYNAMIC") || wanted("CARGO_CFG_FUZZING") || wanted("DOCS_RS") {
+        return;
+    }
+    // Cargo leaves this file in a source that it has fetched itself. It hides the warnings of such a source.
+    if fs::metadata(".cargo-ok").is_err() {
+        println!(
+            "cargo:warning=this rinit will be dynamic: the flags of .cargo/config.toml, which make it static, are not in use"
+        );
+        return;
+    }
+    eprintln!(
+        "\nThis would give a dynamic rinit, which does not run in an image without the same C library. For a static one:\n\n    \
+         RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static -C relro-level=off' cargo install --locked ...\n\n\
+         For a dynamic one, set RINIT_DYNAMIC=1.\n"
+    );
+    exit(1);
 }
 
 /// Whether src/entry.rs has an entry point for the target.

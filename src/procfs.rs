@@ -117,7 +117,9 @@ pub(crate) fn child(pid: pid_t) -> Option<Process> {
     process(pid).filter(|child| child.parent == process::own_pid())
 }
 
-/// Whether a child of rinit's catches or ignores a signal. `None` if /proc does not say.
+/// Whether a child of rinit's catches or ignores a signal. `None` if /proc does not say. Out of line: the buffer would be part of the
+/// loop's stack frame.
+#[inline(never)]
 pub(crate) fn handles(pid: pid_t, signal: Signal) -> Option<bool> {
     child(pid)?;
     let mut buffer = [0; STATUS];

@@ -22,9 +22,7 @@ use crate::sys::process;
 /// nor a new name. No half-written file stays.
 pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
     let path = Path::new(path);
-    // Not a link to a directory, unless a slash follows it: then the directory is meant.
-    let is_directory = fs::symlink_metadata(path).is_ok_and(|file| file.is_dir());
-    let target = if is_directory { path.join("rinit") } else { path.to_owned() };
+    let target = if path.is_dir() { path.join("rinit") } else { path.to_owned() };
     let shown = Escaped::os(target.as_os_str());
     let cannot = |error| Error::Io(format!("cannot install to '{shown}'"), error);
     if target.file_name().is_none() {

@@ -20,7 +20,10 @@ const SHELL: &CStr = c"/bin/sh";
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// The longest name of a file that the kernel takes, with its NUL: PATH_MAX.
-type FileName = Text<{ libc::PATH_MAX as usize }>;
+const LONGEST: usize = libc::PATH_MAX as usize;
+
+/// Room for nearly every name. The page that a buffer for the longest one takes would be rinit's for life.
+const USUAL: usize = 256;
 
 /// Why the command did not run.
 #[derive(Clone, Copy, Debug)]
@@ -56,23 +59,39 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
         return Refusal { errno: Errno::ENAMETOOLONG, ..answer };
     }
     for directory in path.split(|byte| *byte == b':') {
-        let mut file = FileName::new();
-        let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-        // A directory that makes the name too long is passed over: execvp(3).
-        let fits = file.push(directory) && file.push(separator) && file.push(name);
-        let Some(file) = file.as_c_str().filter(|_| fits) else { continue };
-        match execute_file(file, command) {
+        let is_usual = directory.len() + 1 + name.len() <= USUAL;
+        let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<LONGEST> };
+        match execute_in(directory, name, command, answer) {
+            Ok(next) => answer = next,
             Err(refusal) => return refusal,
-            // Found, but not to be run. Another directory may have one that can.
-            Ok(Errno::EACCES) => answer = Refusal { errno: Errno::EACCES, hint: "" },
-            Ok(errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT)) => {
-                let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
-                answer = if is_unknown { explain(errno, file) } else { answer };
-            }
-            Ok(errno) => return explain(errno, file),
         }
     }
     answer
+}
+
+/// Executes a file of this directory, whose name is at most `N` bytes long. Returns the answer so far if another directory may have
+/// one that runs, or why there is nothing more to try. Out of line, so that the usual buffer is not on a stack with the longest one.
+#[inline(never)]
+fn execute_in<const N: usize>(
+    directory: &[u8],
+    name: &[u8],
+    command: Arguments,
+    answer: Refusal,
+) -> Result<Refusal, Refusal> {
+    let mut file = Text::<N>::new();
+    let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+    // A directory that makes the name too long is passed over: execvp(3).
+    let fits = file.push(directory) && file.push(separator) && file.push(name);
+    let Some(file) = file.as_c_str().filter(|_| fits) else { return Ok(answer) };
+    match execute_file(file, command)? {
+        // Found, but not to be run. Another directory may have one that can.
+        Errno::EACCES => Ok(Refusal { errno: Errno::EACCES, hint: "" }),
+        errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
+            let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
+            Ok(if is_unknown { explain(errno, file) } else { answer })
+        }
+        errno => Err(explain(errno, file)),
+    }
 }
 
 /// Executes a file. Returns what the kernel says. A script without `#!` is the shell's, and then there is nothing more to try.

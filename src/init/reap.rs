@@ -57,7 +57,9 @@ impl Reaper {
     pub(super) fn reap(&mut self) -> ReapOutcome {
         for _ in 0..BATCH {
             // Its name can be read only as long as it is a zombie.
-            let zombie = if self.warn_on_reap { wait::peek().and_then(procfs::child) } else { None };
+            let zombie =
+                if self.warn_on_reap { wait::peek().filter(|pid| self.main_child != Some(*pid)) } else { None };
+            let zombie = zombie.and_then(procfs::child);
             let event = match self.next() {
                 Ok(Some(event)) => event,
                 Ok(None) => return ReapOutcome::Nothing,

@@ -108,7 +108,8 @@ pub(crate) fn report_dropped() {
 }
 
 /// Writes a line. Returns whether stderr took it whole. A terminal, a socket or a disk that fills up may take a part: the line
-/// counts as lost, and the next one begins on a line of its own.
+/// counts as lost, and the next one begins on a line of its own. Out of line: the buffer would be part of the loop's stack frame.
+#[inline(never)]
 fn write_line(level: &str, text: &fmt::Arguments<'_>) -> bool {
     let mut line = Text::<LONGEST>::new();
     let start = if IS_CUT.load(Ordering::Relaxed) { "\n" } else { "" };

@@ -21,8 +21,8 @@ pub(crate) const TICKS: u64 = 100;
 /// The largest number of pids: PID_MAX_LIMIT, proc(5).
 const PIDS: pid_t = 1 << 22;
 
-/// Walks over /proc until everyone has been asked to end. Each finds what was started during the one before. Only a program that
-/// forks without end needs more than two.
+/// Walks over /proc after the first one. Each finds what was started during the one before. Only a program that forks without end
+/// needs more than one.
 const WALKS: usize = 64;
 
 /// The longest chain of parents. A longer one is followed no further.
@@ -37,9 +37,6 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// The moment before all processes.
-    const NEVER: Self = Self { ticks: 0, last_pid: None };
-
     /// This moment.
     pub(crate) fn now() -> Self {
         let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
@@ -166,36 +163,45 @@ impl SignalScope {
     }
 
     fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
-        let first_walk = Moment::now();
-        let mut asked_until = Moment::NEVER;
-        let mut recent = Recent::new();
+        let (moment, own_pid) = (Moment::now(), process::own_pid());
+        let is_signalled = |process: &Process| already.is_some_and(|already| already.includes(process));
+        let mut family = Family::new(self, is_signalled);
+        procfs::for_each_process(|process| {
+            if !family.includes(process) {
+                return;
+            }
+            let is_asked_now =
+                moment.has(process) && !is_signalled(process) && family.kin_of(process) != Kin::Dependent;
+            if is_asked_now {
+                send_logged(Signal::TERM, process.pid);
+            }
+            if is_asked_now || process.is_stopped() {
+                send_logged(Signal::CONT, process.pid);
+            }
+        })?;
+        let is_asked = |process: &Process| moment.has(process) || is_signalled(process);
+        // Who was started since is a helper of somebody who has been asked, and is left alone. Unless somebody has ended who was not
+        // asked: a program that goes on in a child of its own, over and over, would get away.
+        let mut seen = Recent::new();
         for _ in 0..WALKS {
-            let mut is_complete = true;
-            let is_asked = |process: &Process| {
-                asked_until.has(process) || already.is_some_and(|already| already.includes(process))
-            };
+            let (mut has_newcomers, mut is_escape) = (false, false);
             let mut family = Family::new(self, is_asked);
             procfs::for_each_process(|process| {
-                if !family.includes(process) {
+                is_escape |= process.is_zombie() && process.parent == own_pid && !is_asked(process);
+                if is_asked(process) || !family.includes(process) || family.kin_of(process) == Kin::Dependent {
                     return;
                 }
-                let is_new =
-                    !is_asked(process) && family.kin_of(process) != Kin::Dependent && !recent.contains(process);
-                // Started since, by a parent that has not been asked: it is the next walk's.
-                let is_late = asked_until == Moment::NEVER && !first_walk.has(process);
-                is_complete &= !is_new;
-                if is_new && !is_late {
-                    recent.add(process);
-                    send_logged(Signal::TERM, process.pid);
-                }
-                if (is_new && !is_late) || process.is_stopped() {
-                    send_logged(Signal::CONT, process.pid);
+                if !seen.contains(process) {
+                    seen.add(process);
+                    has_newcomers = true;
+                    if is_escape {
+                        send_logged(Signal::TERM, process.pid);
+                    }
                 }
             })?;
-            if is_complete {
+            if !has_newcomers {
                 break;
             }
-            asked_until = first_walk;
         }
         Ok(())
     }

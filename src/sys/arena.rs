@@ -96,7 +96,9 @@ pub(crate) fn release() {
     let page = page.and_then(|page| usize::try_from(page).ok()).unwrap_or(64 * 1024);
     let base = MEMORY.start().addr();
     let first = (base + next).next_multiple_of(page) - base;
-    let length = used.saturating_sub(first) / page * page;
+    let end = (base + used).next_multiple_of(page) - base;
+    // The last page of all may also hold what the linker has placed behind the arena.
+    let length = if end <= SIZE { end } else { end - page }.saturating_sub(first);
     // SAFETY: whole pages behind the last block in use. Refused, they just stay.
     unsafe { libc::madvise(MEMORY.start().wrapping_add(first).cast(), length, libc::MADV_DONTNEED) };
     USED.store(next, Relaxed);

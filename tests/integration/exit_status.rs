@@ -115,10 +115,10 @@ fn a_program_for_another_machine_is_said_to_be_one() {
     for role in BOTH_ROLES {
         let outcome = run(role, &["--", &foreign]);
         assert_eq!((outcome.code, outcome.stderr.lines().count()), (126, 1), "{role:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains("another machine"), "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("another architecture"), "{role:?}: {}", outcome.stderr);
         // In the middle of PATH, too.
         let outcome = run_with(role, &["--", "foreign"], |command| command.env("PATH", temp.path()));
         assert_eq!(outcome.code, 126, "{role:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains("another machine"), "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("another architecture"), "{role:?}: {}", outcome.stderr);
     }
 }

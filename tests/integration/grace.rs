@@ -21,7 +21,7 @@ tests! {
     as_subreaper_only_descendants_are_touched,
     the_pids_of_another_namespace_are_not_taken_for_descendants,
     orphans_without_end_do_not_put_the_deadline_off requires [Program("strace")],
-    a_grandchild_that_is_born_while_its_parent_ends_is_reached,
+    a_helper_that_an_asked_process_leaves_is_left_alone_until_the_deadline,
     who_entered_from_outside_is_waited_for_as_well,
     who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up,
     the_wait_for_stragglers_is_one_call_with_a_deadline,
@@ -177,17 +177,18 @@ fn orphans_without_end_do_not_put_the_deadline_off() {
     }
 }
 
-fn a_grandchild_that_is_born_while_its_parent_ends_is_reached() {
+fn a_helper_that_an_asked_process_leaves_is_left_alone_until_the_deadline() {
     let temp = TempDir::new();
     let file = temp.file("log");
     // On SIGTERM the parent starts one more, in a session of its own, and ends.
     let script = format!("{} bequeath {file} & until [ -s {file} ]; do :; done; exit 3", probe());
-    let mut running = Running::start(Role::Subreaper, &["--grace", LONG, "sh", "-c", &script], |command| command);
-    wait_until("the late one to be asked", || recorded_signals(&file).contains(&"15 plain".to_owned()).then_some(()));
-    assert_eq!(status_line(pid_of(&file), "PPid").unwrap(), running.pid.to_string());
-    assert!(running.is_running());
-    kill(pid_of(&file), libc::SIGKILL);
+    let words = ["-v", "--grace", "1", "sh", "-c", &script];
+    let mut running = Running::spawn_captured(Role::Subreaper, &mut command(&words));
+    // It has started, and says so.
+    wait_until("the helper", || fs::read_to_string(&file).unwrap_or_default().contains("ready ").then_some(()));
     assert_eq!(running.exit_code(), 3);
+    assert!(running.stderr().contains("killing every process left"), "{}", running.stderr());
+    assert!(!recorded_signals(&file).contains(&"15 plain".to_owned()), "{:?}", recorded_signals(&file));
 }
 
 /// rinit as PID 1, whose command runs until a file is there. That is for somebody inside to write who is not a child.

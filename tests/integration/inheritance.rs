@@ -56,7 +56,7 @@ fn the_scheduling_policy_is_that_without_rinit() {
             let bare = under(&[]);
             assert!(bare.starts_with("policy "), "{bare}");
             assert_eq!(under(&[rinit().to_str().unwrap()]), bare, "{role:?} {starter:?}");
-            assert_eq!(under(&[rinit().to_str().unwrap(), "-p", "TERM"]), bare, "{role:?} {starter:?}");
+            assert_eq!(under(&[rinit().to_str().unwrap(), "-p", "WINCH"]), bare, "{role:?} {starter:?}");
         }
     }
 }

@@ -26,7 +26,7 @@ tests! {
 }
 
 /// Signals whose two lines each fill any terminal.
-const MANY: usize = 3_000;
+const MANY: usize = 800;
 
 /// A pseudo-terminal that hands on what is written as it is.
 fn raw_terminal() -> (File, OwnedFd) {

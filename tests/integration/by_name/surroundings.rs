@@ -13,10 +13,12 @@ use crate::harness::{
 tests! {
     requires [Namespaces, Program("tini"), Program("tini-static"), Program("docker-init"), Program("catatonit"), Program("dumb-init")];
     the_command_has_the_group_and_session_that_the_original_gives_it,
+    the_command_inherits_blocked_and_ignored_signals_as_they_were,
     what_the_main_child_leaves_behind_gets_what_the_original_sends_it,
     the_pause_of_catatonit_ends_on_the_same_signals,
     a_name_counts_with_any_directory_before_it,
     no_other_name_counts,
+    rinits_own_variables_count_under_every_name,
 }
 
 /// Which of its group and its session are the command's own, or its init's.
@@ -54,6 +56,29 @@ fn the_command_has_the_group_and_session_that_the_original_gives_it() {
             let difference = is_single.then_some((&expected, "in dumb-init's own group Ctrl-C arrives twice"));
             faults.compare(&format!("{variables} {name} {options} as {role:?}"), &theirs, &ours, difference);
         }
+    }
+    faults.check();
+}
+
+/// What an init does to them is a fault of its own, which nobody can want to keep.
+fn the_command_inherits_blocked_and_ignored_signals_as_they_were() {
+    let (temp, mut faults) = (TempDir::new(), Faults::default());
+    let states = |words: &[&str]| {
+        let mut command = init(&probe(), "", "");
+        let outcome = run_to_end(Role::Pid1, command.args(["inherit", "ignore:1,13;block:10,40"]).args(words));
+        assert_eq!(outcome.code, 0, "{words:?}: {}", outcome.stderr);
+        outcome.stdout
+    };
+    let without_an_init = states(&[&probe(), "state"]);
+    for (name, fault) in [
+        ("tini", None),
+        ("docker-init", None),
+        ("catatonit", Some("SIGTSTP, SIGTTIN and SIGTTOU are blocked there, so that nothing can be stopped")),
+        ("dumb-init", Some("no signal is blocked or ignored there")),
+    ] {
+        let [theirs, ours] = original_and_rinit(&temp, name).map(|path| states(&[&path, "--", &probe(), "state"]));
+        assert_eq!(ours, without_an_init, "{name}");
+        faults.compare(name, &theirs, &ours, fault.map(|fault| (&without_an_init, fault)));
     }
     faults.check();
 }
@@ -117,11 +142,11 @@ fn the_pause_of_catatonit_ends_on_the_same_signals() {
 }
 
 /// Whether the group hears of a signal, by the file's name and the name it is called by.
-fn forwards_to_the_group(file: &str, called: &str) -> bool {
+fn forwards_to_the_group(file: &str, called: &str, variables: &str) -> bool {
     let temp = TempDir::new();
     let [main, helper] = ["main", "helper"].map(|name| temp.file(name));
     let script = family(&[main.clone(), helper.clone()]);
-    let mut command = init(file, "", "");
+    let mut command = init(file, variables, "");
     command.arg0(called).args(["--", "sh", "-c", &script]);
     let running = Running::spawn_captured(Role::Pid1, &mut command);
     for file in [&main, &helper] {
@@ -139,10 +164,10 @@ fn a_name_counts_with_any_directory_before_it() {
     let temp = TempDir::new();
     let file = temp.copy(rinit(), "file");
     for called in ["tini", "/sbin/docker-init", "/run/podman-init", "./catatonit", "a/b/../tini-static", "//tini"] {
-        assert!(!forwards_to_the_group(&file, called), "{called}");
+        assert!(!forwards_to_the_group(&file, called, ""), "{called}");
     }
     for called in ["dumb-init", "/usr/bin/dumb-init"] {
-        assert!(forwards_to_the_group(&file, called), "{called}");
+        assert!(forwards_to_the_group(&file, called, ""), "{called}");
     }
 }
 
@@ -151,6 +176,26 @@ fn no_other_name_counts() {
     // What the file is called does not matter, only what it was called by: argv[0], as the kernel passes it on.
     let file = temp.copy(rinit(), "tini");
     for called in ["rinit", "/rinit", "init", "tini2", "Tini", "my-tini", "tini/rinit", "tini/", ""] {
-        assert!(forwards_to_the_group(&file, called), "{called}");
+        assert!(forwards_to_the_group(&file, called, ""), "{called}");
+    }
+}
+
+fn rinits_own_variables_count_under_every_name() {
+    let temp = TempDir::new();
+    let file = temp.copy(rinit(), "file");
+    for (called, variables, expected) in [
+        ("tini", "RINIT_KILL_PROCESS_GROUP=1", true),
+        ("docker-init", "RINIT_KILL_PROCESS_GROUP=1", true),
+        ("docker-init", "RINIT_KILL_PROCESS_GROUP=0", false),
+        ("docker-init", "RINIT_ALL=1", true),
+        ("podman-init", "RINIT_KILL_PROCESS_GROUP=1", true),
+        ("dumb-init", "RINIT_SINGLE_CHILD=1", false),
+        // Its own go first.
+        ("tini", "RINIT_SINGLE_CHILD=1 TINI_KILL_PROCESS_GROUP=1", false),
+        // Those of others are for others.
+        ("rinit", "DUMB_INIT_SETSID=0", true),
+        ("dumb-init", "TINI_KILL_PROCESS_GROUP=1 DUMB_INIT_SETSID=0", false),
+    ] {
+        assert_eq!(forwards_to_the_group(&file, called, variables), expected, "{variables} {called}");
     }
 }

@@ -13,38 +13,44 @@ use super::{Role, TempDir, children, probe, program, rinit, wait_until};
 /// What busybox is in the image, beside its own name.
 const APPLETS: [&str; 4] = ["sh", "sleep", "stty", "sed"];
 
-/// An image with /rinit, /probe, this machine's bash and a static busybox. It goes away with the test.
+/// A root with /rinit, /probe, this machine's bash and a static busybox.
+pub fn root_with_bash() -> TempDir {
+    let temp = TempDir::new();
+    for directory in ["bin", "proc", "sys", "dev", "tmp"] {
+        fs::create_dir(temp.file(directory)).unwrap();
+    }
+    let install = |from: &str, to: &str| {
+        let to = temp.path().join(to.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
+    };
+    install(rinit().to_str().unwrap(), "rinit");
+    install(&probe(), "probe");
+    install("/bin/busybox", "bin/busybox");
+    for applet in APPLETS {
+        symlink("busybox", temp.path().join("bin").join(applet)).unwrap();
+    }
+    install("/bin/bash", "bin/bash");
+    // Not busybox's cat: it moves what is typed by sendfile(2), which holds a pipe's reader up until the pipe is full.
+    install("/bin/cat", "bin/cat");
+    let needed = Command::new("ldd").args(["/bin/bash", "/bin/cat"]).output().unwrap().stdout;
+    String::from_utf8(needed)
+        .unwrap()
+        .split_whitespace()
+        .filter(|word| word.starts_with('/') && !word.ends_with(':'))
+        .for_each(|library| {
+            install(library, library);
+        });
+    temp
+}
+
+/// An image of that root. It goes away with the test.
 pub struct Image(String);
 
 impl Image {
     /// Makes it.
     pub fn new() -> Self {
-        let temp = TempDir::new();
-        for directory in ["bin", "proc", "dev", "tmp"] {
-            fs::create_dir(temp.file(directory)).unwrap();
-        }
-        let install = |from: &str, to: &str| {
-            let to = temp.path().join(to.trim_start_matches('/'));
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(from, &to).unwrap_or_else(|error| panic!("{from}: {error}"));
-        };
-        install(rinit().to_str().unwrap(), "rinit");
-        install(&probe(), "probe");
-        install("/bin/busybox", "bin/busybox");
-        for applet in APPLETS {
-            symlink("busybox", temp.path().join("bin").join(applet)).unwrap();
-        }
-        install("/bin/bash", "bin/bash");
-        // Not busybox's cat: it moves what is typed by sendfile(2), which holds a pipe's reader up until the pipe is full.
-        install("/bin/cat", "bin/cat");
-        let needed = Command::new("ldd").args(["/bin/bash", "/bin/cat"]).output().unwrap().stdout;
-        String::from_utf8(needed)
-            .unwrap()
-            .split_whitespace()
-            .filter(|word| word.starts_with('/') && !word.ends_with(':'))
-            .for_each(|library| {
-                install(library, library);
-            });
+        let temp = root_with_bash();
         let name = unique("image");
         let import = format!("tar --create --directory {} . | docker import - {name}", temp.path().display());
         let imported = Command::new("sh").args(["-c", &import]).stdout(Stdio::null()).status().unwrap();

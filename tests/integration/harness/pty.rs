@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use super::{Role, Running, TIMEOUT, children, descendants, is_waiting_for_input, probe, program, rinit, wait_until};
+use super::{Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, timeout, wait_until};
 
 /// The keys that make signals: termios(3).
 pub const CTRL_C: &str = "\x03";
@@ -121,7 +121,7 @@ impl Session {
                 return before;
             }
             let (seen, rest) = self.screen.text.split_at(self.taken);
-            assert!(start.elapsed() < TIMEOUT, "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
+            assert!(start.elapsed() < timeout(), "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
             thread::sleep(Duration::from_millis(2));
         }
     }

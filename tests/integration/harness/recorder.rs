@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use libc::{c_int, pid_t};
 
 use super::processes::status_line;
-use super::wait::{TIMEOUT, wait_until};
+use super::wait::{timeout, wait_until};
 
 /// What a recording probe wrote after its first line.
 pub fn recorded_signals(file: &str) -> Vec<String> {
@@ -43,7 +43,7 @@ pub fn wait_until_ready(file: &str) {
 pub fn wait_until_recorded(file: &str, expected: &[&str]) {
     let start = Instant::now();
     while recorded_signals(file) != expected {
-        assert!(start.elapsed() < TIMEOUT, "waited in vain for {expected:?}, got {:?}", recorded_signals(file));
+        assert!(start.elapsed() < timeout(), "waited in vain for {expected:?}, got {:?}", recorded_signals(file));
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -124,7 +124,7 @@ impl Options {
             capture: true,
             quiet: false,
             none: false,
-            fail_fast: false,
+            fail_fast: std::env::var_os("RINIT_TEST_FAIL_FAST").is_some(),
             threads: threads.unwrap_or(processors),
         };
         let mut words = words.into_iter().flat_map(|word| match word.split_once('=') {
@@ -268,7 +268,7 @@ fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
 }
 
 /// How long a test may take before it counts as hung. No condition within a test waits this long.
-fn time_limit() -> Duration {
+pub fn time_limit() -> Duration {
     let seconds = std::env::var("RINIT_TEST_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(600))
 }

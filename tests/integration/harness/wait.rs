@@ -5,8 +5,13 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a condition may take on a slow machine before a test calls it broken.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+use super::runner::time_limit;
+
+/// How long a condition may take on a slow machine before a test calls it broken. A machine that is emulated is slower by
+/// a factor: it gets a tenth of what a whole test gets.
+pub fn timeout() -> Duration {
+    time_limit() / 10
+}
 
 /// Waits for a condition. The short sleep only keeps the wait from burning a processor.
 pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -15,7 +20,7 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < TIMEOUT, "waited in vain for {what}");
+        assert!(start.elapsed() < timeout(), "waited in vain for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

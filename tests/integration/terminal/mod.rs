@@ -3,6 +3,7 @@
 pub mod container;
 pub mod foreground;
 pub mod keys;
+pub mod lxc;
 pub mod pipelines;
 pub mod programs;
 pub mod races;

@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::signals::{describe, ignored, mask, mask_of, next, set_mask, signals_of};
+use crate::signals::{describe, ignore_none, ignored, mask, mask_of, next, set_mask, signals_of};
 
 /// How long the longest duty lasts.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -136,11 +136,9 @@ fn save(file: &str, time: Duration) -> ! {
 /// Is killed by a signal, which has its default action here, without a core file.
 fn die(signal: c_int) -> ! {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a plain structure, and no handler is installed.
-    unsafe {
-        libc::setrlimit(libc::RLIMIT_CORE, &none);
-        libc::signal(signal, libc::SIG_DFL);
-    }
+    // SAFETY: a plain structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+    ignore_none();
     set_mask(0);
     // SAFETY: numbers only.
     unsafe { libc::kill(libc::getpid(), signal) };
@@ -260,8 +258,9 @@ fn descriptors() -> Vec<c_int> {
     (0..256).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } != -1).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('?');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Written under another name first, so that readers never see half of it.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use crate::signals::{kill, set_mask};
+use crate::signals::{ignore_none, kill, set_mask};
 
 /// How long a condition may take on a slow machine before a check calls it broken.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -161,10 +161,7 @@ fn pipe() -> (File, File) {
 
 /// No signal ignored or blocked, whatever the starter of the checks has.
 fn start_anew() -> io::Result<()> {
-    for signal in 1..=64 {
-        // SAFETY: the default action runs no code. SIGKILL, SIGSTOP and the C library's own two are refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    ignore_none();
     set_mask(0);
     Ok(())
 }

@@ -62,19 +62,37 @@ pub fn ignored() -> Vec<c_int> {
     (1..=64).filter(|signal| is_ignored(*signal)).collect()
 }
 
+/// The kernel's structure. It begins with the handler on every platform, and is smaller than this. The C library's calls
+/// refuse the signals that it keeps for itself: 32 and 33, and 34 in musl.
+type Action = [usize; 16];
+
 fn is_ignored(signal: c_int) -> bool {
-    // The kernel's structure begins with the handler on every platform, and is smaller than this.
-    let mut action = [0_usize; 16];
+    let mut action: Action = [0; 16];
     // SAFETY: the kernel writes its structure into a buffer that is large enough.
-    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, null::<u8>(), action.as_mut_ptr(), 8) };
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, null::<Action>(), &raw mut action, 8) };
     assert_eq!(result, 0, "cannot read the action of {signal}");
     action[0] == libc::SIG_IGN
 }
 
 /// Ignores a signal.
 pub fn ignore(signal: c_int) {
-    // SAFETY: no handler is installed.
-    assert_ne!(unsafe { libc::signal(signal, libc::SIG_IGN) }, libc::SIG_ERR, "cannot ignore {signal}");
+    let mut action: Action = [0; 16];
+    action[0] = libc::SIG_IGN;
+    assert!(set_action(signal, &action), "cannot ignore {signal}");
+}
+
+/// Gives every signal that may have another one its default action.
+pub fn ignore_none() {
+    for signal in 1..=64 {
+        // SIGKILL and SIGSTOP are refused.
+        set_action(signal, &[0; 16]);
+    }
+}
+
+fn set_action(signal: c_int, action: &Action) -> bool {
+    // SAFETY: the kernel reads its structure from a buffer that is large enough. No handler is installed.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const *action, null_mut::<Action>(), 8) };
+    result == 0
 }
 
 /// The next signal, all being blocked. None if `patience` is over.
@@ -85,9 +103,10 @@ pub fn next(patience: Duration) -> Option<libc::siginfo_t> {
         let time = libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as c_long };
         // SAFETY: plain structures of the C library's own, which the calls fill.
         let (number, arrived) = unsafe {
-            let (mut all, mut arrived) = (MaybeUninit::zeroed().assume_init(), MaybeUninit::zeroed().assume_init());
-            libc::sigfillset(&mut all);
-            (libc::sigtimedwait(&all, &mut arrived, &time), arrived)
+            let (mut all, mut arrived) = (MaybeUninit::<libc::sigset_t>::zeroed(), MaybeUninit::zeroed().assume_init());
+            // sigfillset(3) leaves out the C library's own. The first eight bytes are the kernel's mask.
+            all.as_mut_ptr().cast::<u64>().write(u64::MAX);
+            (libc::sigtimedwait(all.as_ptr(), &mut arrived, &time), arrived)
         };
         if number > 0 {
             return Some(arrived);
