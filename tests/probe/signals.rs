@@ -88,13 +88,19 @@ pub fn obey(code: c_int, file: &str) -> ! {
 }
 
 /// Says "ready" and takes one SIGTSTP: by a `handler`, by `wait`ing for it, or by `ignore` until a line is read. With
+<<<<<<< ours
 /// `later` it is stopped by it, but only when a line has been read. Says "taken" and becomes the command, which a SIGTSTP
 /// stops.
 pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
+=======
+/// `later` it is stopped by it, but only when a line has been read; with `stop` a handler takes it and the process stops
+/// itself, as editors do. Says "taken" and becomes the command, which a SIGTSTP stops.
+fn take_stop(how: &str, command: &[&CStr]) -> ! {
+>>>>>>> theirs
     extern "C" fn nothing(_: c_int) {}
     let stop = 1 << (libc::SIGTSTP - 1);
     let handler = match how {
-        "handler" => nothing as extern "C" fn(c_int) as libc::sighandler_t,
+        "handler" | "stop" => nothing as extern "C" fn(c_int) as libc::sighandler_t,
         "wait" | "later" => libc::SIG_DFL,
         "ignore" => libc::SIG_IGN,
         other => panic!("{other}"),
@@ -113,6 +119,10 @@ pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
         let mut number = 0;
         match how {
             "handler" => drop(libc::sigsuspend(&signals)),
+            "stop" => {
+                libc::sigsuspend(&signals);
+                libc::kill(libc::getpid(), libc::SIGSTOP);
+            }
             "wait" => {
                 libc::sigaddset(&mut signals, libc::SIGTSTP);
                 libc::sigwait(&signals, &mut number);
