@@ -9,6 +9,7 @@ use std::time::Duration;
 use libc::pid_t;
 use log::{debug, warn};
 use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Signal, SignalInfo, has_receiver};
@@ -24,6 +25,9 @@ const PIDS: pid_t = 1 << 22;
 /// Walks over /proc after the first one. Each finds what was started during the one before. Only a program that forks without end
 /// needs more than one.
 const WALKS: usize = 64;
+
+/// Walks without a trace of such a program, a millisecond apart, after which it is gone.
+const QUIET: u32 = 16;
 
 /// The longest chain of parents. A longer one is followed no further.
 const DEPTH: usize = 4096;
@@ -183,25 +187,35 @@ impl SignalScope {
         // Who was started since is a helper of somebody who has been asked, and is left alone. Unless somebody has ended who was not
         // asked: a program that goes on in a child of its own, over and over, would get away.
         let mut seen = Recent::new();
+        let (mut escapes, mut quiet) = (0, 0);
         for _ in 0..WALKS {
-            let (mut has_newcomers, mut is_escape) = (false, false);
+            let (mut has_newcomers, escapes_before) = (false, std::mem::take(&mut escapes));
             let mut family = Family::new(self, is_asked);
             procfs::for_each_process(|process| {
-                is_escape |= process.is_zombie() && process.parent == own_pid && !is_asked(process);
+                if process.is_zombie() && process.parent == own_pid && !is_asked(process) {
+                    escapes += 1;
+                }
                 if is_asked(process) || !family.includes(process) || family.kin_of(process) == Kin::Dependent {
                     return;
                 }
                 if !seen.contains(process) {
                     seen.add(process);
                     has_newcomers = true;
-                    if is_escape {
+                    if escapes > 0 {
                         send_logged(Signal::TERM, process.pid);
                     }
                 }
             })?;
-            if !has_newcomers {
+            let has_trace = has_newcomers || escapes > escapes_before;
+            if !has_trace && seen.is_empty() {
                 break;
             }
+            // Such a program is hard to meet, so one walk without a trace of it is not enough.
+            quiet = if has_trace { 0 } else { quiet + 1 };
+            if quiet == QUIET {
+                break;
+            }
+            let _ = poll(&mut [], PollTimeout::from(u8::from(!has_trace)));
         }
         Ok(())
     }
@@ -260,6 +274,10 @@ impl Recent {
             *entry = (process.pid, process.start);
         }
         self.next = (self.next + 1) % REMEMBERED;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.processes.first().is_none_or(|(pid, _)| *pid == 0)
     }
 
     fn contains(&self, process: &Process) -> bool {
