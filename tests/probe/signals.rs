@@ -88,15 +88,9 @@ pub fn obey(code: c_int, file: &str) -> ! {
 }
 
 /// Says "ready" and takes one SIGTSTP: by a `handler`, by `wait`ing for it, or by `ignore` until a line is read. With
-<<<<<<< ours
-/// `later` it is stopped by it, but only when a line has been read. Says "taken" and becomes the command, which a SIGTSTP
-/// stops.
-pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
-=======
 /// `later` it is stopped by it, but only when a line has been read; with `stop` a handler takes it and the process stops
 /// itself, as editors do. Says "taken" and becomes the command, which a SIGTSTP stops.
-fn take_stop(how: &str, command: &[&CStr]) -> ! {
->>>>>>> theirs
+pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
     extern "C" fn nothing(_: c_int) {}
     let stop = 1 << (libc::SIGTSTP - 1);
     let handler = match how {
