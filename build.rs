@@ -26,7 +26,9 @@ fn check_linking() {
     }
     // Cargo leaves this file in a source that it has fetched itself. It hides the warnings of such a source.
     if fs::metadata(".cargo-ok").is_err() {
-        println!("cargo:warning=this rinit will be dynamic: the flags of .cargo/config.toml, which make it static, are not in use");
+        println!(
+            "cargo:warning=this rinit will be dynamic: the flags of .cargo/config.toml, which make it static, are not in use"
+        );
         return;
     }
     eprintln!(

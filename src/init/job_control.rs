@@ -130,7 +130,7 @@ impl Terminal {
         if self.lacks_job_control {
             return unless_terminals(is_terminals);
         }
-        let has_foreground = self.is_given.get() || foreground(self.descriptor.as_fd()) == Ok(group);
+        let has_foreground = self.is_given.get() || self.is_ours() || foreground(self.descriptor.as_fd()) == Ok(group);
         if !has_foreground && !asks_for_terminal && forwarded.is_none() {
             // Somebody stopped the command of a background job by hand. Whoever did it can continue it, but not rinit's group.
             return StopAction::Stay;
@@ -145,6 +145,11 @@ impl Terminal {
         // Nobody above does job control: rinit's group is an orphaned one itself, and did not stop.
         self.hand_over(group);
         unless_terminals(is_terminals)
+    }
+
+    /// Stops rinit, as the terminal has stopped the rest of its job. Returns when rinit is continued.
+    pub(super) fn suspend(&self) {
+        stop(own_pid());
     }
 
     /// Gives the foreground to the command, which asks for it. Returns whether the command has it now. Not if it belongs to another group

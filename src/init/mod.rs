@@ -75,6 +75,7 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
         forwarded_stop: None,
         asked: None,
         kill_at: None,
+        is_stopped: false,
     };
     Ok(supervisor.run(started))
 }
@@ -156,6 +157,8 @@ struct Supervisor<'a> {
     asked: Option<AlreadySignalled>,
     /// When the main child is killed.
     kill_at: Option<Instant>,
+    /// Whether the main child is stopped.
+    is_stopped: bool,
 }
 
 impl Supervisor<'_> {
@@ -174,7 +177,7 @@ impl Supervisor<'_> {
         }
         if !config.grace.is_zero() || config.wait_all {
             let (events, reaper) = (&mut self.events, &mut self.reaper);
-            shutdown::wait_for_others(config, self.forwarding.scope, self.asked, events, reaper);
+            shutdown::wait_for_others(config, self.forwarding.scope, self.terminal, self.asked, events, reaper);
         }
         if let Some(started) = started {
             info!("exiting with {code} after {} and {:.1?}", self.reaper.orphans(), started.elapsed());
@@ -197,7 +200,7 @@ impl Supervisor<'_> {
                     match outcome {
                         ReapOutcome::MainEnded(status) => return self.exit_code(status.shell_exit_code()),
                         ReapOutcome::MainStopped(signal) => self.stopped(signal),
-                        ReapOutcome::MainContinued => self.forwarded_stop = None,
+                        ReapOutcome::MainContinued => (self.forwarded_stop, self.is_stopped) = (None, false),
                         ReapOutcome::Failed(errno) => {
                             failures += 1;
                             if failures > REAP_FAILURES {
@@ -238,6 +241,10 @@ impl Supervisor<'_> {
                 stop if stop == Signal::STOP || stop.is_terminal_stop() => self.record_stop(stop, info),
                 _ => {}
             }
+            if signal == Signal::TSTP && self.is_stopped && self.forwarding.has_job_control {
+                // A Ctrl-Z that has overtaken the shell's SIGCONT, and discarded it: no stop follows.
+                return self.stopped(signal);
+            }
             let recipients = self.forwarding.recipients(signal, info);
             self.asked = forward::forward(self.config, signal, recipients, info).or(self.asked);
             let asks_to_end = |signal| matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
@@ -266,6 +273,7 @@ impl Supervisor<'_> {
         let forwarded = self.forwarded_stop.take();
         let group = self.group();
         let action = self.terminal.map_or(StopAction::Stay, |terminal| terminal.stopped(by, group, forwarded));
+        self.is_stopped = action == StopAction::Stay;
         if action == StopAction::Continue {
             // The terminal stopped the whole job.
             self.forwarding.job().send(Signal::CONT, None);

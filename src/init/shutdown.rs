@@ -6,11 +6,12 @@ use log::{info, warn};
 
 use super::events::{Event, EventSource};
 use super::forward;
+use super::job_control::Terminal;
 use super::reap::{ReapOutcome, Reaper};
 use crate::config::Config;
 use crate::logging;
-use crate::signal::Signal;
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
+use crate::signal::{Origin, Signal};
 
 /// Rounds of reaping without a look at anything else: something may leave orphans without end.
 const ROUNDS: usize = 256;
@@ -20,6 +21,7 @@ const ROUNDS: usize = 256;
 pub(super) fn wait_for_others(
     config: &Config,
     scope: SignalScope,
+    terminal: Option<&Terminal>,
     asked: Option<AlreadySignalled>,
     events: &mut EventSource,
     reaper: &mut Reaper,
@@ -43,11 +45,17 @@ pub(super) fn wait_for_others(
         match events.next(more_children, deadline) {
             Event::Deadline => break,
             Event::Signal(info) => {
-                if let Some(signal) = forward::rewrite(config, &info) {
+                // Ctrl-Z stops rinit as well. Without a shell nobody could continue what it stops.
+                let terminal = terminal.filter(|_| info.signal == Signal::TSTP && info.origin() == Origin::Kernel);
+                let is_dropped = terminal.is_some_and(|terminal| !terminal.has_job_control());
+                if let Some(signal) = forward::rewrite(config, &info).filter(|_| !is_dropped) {
                     Recipients::Everyone(scope, None).send(signal, Some(&info));
                     if signal == Signal::TERM && has_grace && deadline.is_none() {
                         deadline = Instant::now().checked_add(config.grace);
                     }
+                }
+                if let Some(terminal) = terminal.filter(|_| !is_dropped) {
+                    terminal.suspend();
                 }
             }
             Event::Child => {

@@ -13,10 +13,9 @@ use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::harness::trace::{HeldProcess, limit, name_of_call, start_of_command, with_stderr, with_terminal};
-use crate::harness::{Role, TempDir, in_pid_namespace_of, probe, wait_until};
+use crate::harness::{Deadline, Role, TempDir, in_pid_namespace_of, probe, wait_until};
 
 tests! {
     requires [Namespaces];
@@ -31,9 +30,6 @@ const ERRNOS: [&str; 7] = ["EINTR", "EAGAIN", "ENOMEM", "EPERM", "EINVAL", "EIO"
 
 /// The exit code of the probe's main child: what rinit has to exit with.
 const CODE: i32 = 7;
-
-/// A run that takes longer hangs. None takes a second on a machine that has time.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// More calls than that beyond those of the run without faults is spinning.
 const ADDITIONAL_CALLS: usize = 2_000;
@@ -197,10 +193,9 @@ fn run(scenario: Scenario, options: &[&str]) -> Outcome {
     let temp = TempDir::new();
     let (held, open, mut entered) = scenario.held(&temp);
     let mut traced = held.traced(options);
-    let start = Instant::now();
-    while traced.running.is_running() && start.elapsed() < TIMEOUT {
-        thread::sleep(Duration::from_millis(3));
-    }
+    // A run that is not over by then hangs. None takes a second on a machine that has time.
+    let mut deadline = Deadline::new();
+    while traced.running.is_running() && deadline.allows_another_look() {}
     let code = (!traced.running.is_running()).then(|| traced.running.status().code().unwrap_or(-1));
     traced.running.end();
     if let Some(entered) = &mut entered {

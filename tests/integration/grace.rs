@@ -185,7 +185,7 @@ fn a_helper_that_an_asked_process_leaves_is_left_alone_until_the_deadline() {
     let words = ["-v", "--grace", "1", "sh", "-c", &script];
     let mut running = Running::spawn_captured(Role::Subreaper, &mut command(&words));
     // It has started, and says so.
-    wait_until("the helper", || fs::read_to_string(&file).unwrap().contains("ready ").then_some(()));
+    wait_until("the helper", || fs::read_to_string(&file).unwrap_or_default().contains("ready ").then_some(()));
     assert_eq!(running.exit_code(), 3);
     assert!(running.stderr().contains("killing every process left"), "{}", running.stderr());
     assert!(!recorded_signals(&file).contains(&"15 plain".to_owned()), "{:?}", recorded_signals(&file));

@@ -86,6 +86,7 @@ fn main() -> ExitCode {
         terminal::container::TESTS,
         terminal::foreground::TESTS,
         terminal::keys::TESTS,
+        terminal::leftovers::TESTS,
         terminal::lxc::TESTS,
         terminal::pipelines::TESTS,
         terminal::programs::TESTS,

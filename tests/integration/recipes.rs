@@ -1,5 +1,7 @@
 //! What the documents advise, and what they warn of, done as they say it.
 
+use std::fs;
+
 use crate::harness::engine::{Daemon, Engine};
 use crate::harness::podman::Podman;
 use crate::harness::pty::{BASH, CTRL_C, Session};
@@ -16,6 +18,7 @@ tests! {
     a_rinit_that_is_killed_outside_of_pid_1_leaves_its_command_running,
     a_shell_loop_goes_on_after_ctrl_c,
     a_sigkill_is_told_at_level_info,
+    wait_all_waits_for_the_log_of_a_script_that_has_ended,
     a_grace_period_has_to_fit_into_the_time_that_the_runtime_gives requires [Docker],
     the_init_of_docker_run_init_lists_the_zombies requires [Root, Docker],
     the_init_of_podman_run_init_lists_the_zombies requires [Root, Program("podman"), Program("runc")],
@@ -106,6 +109,16 @@ fn a_sigkill_is_told_at_level_info() {
     assert!(outcome.stderr.contains("was killed by SIGKILL"), "{}", outcome.stderr);
     let outcome = run(Role::Pid1, &words);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (137, ""));
+}
+
+fn wait_all_waits_for_the_log_of_a_script_that_has_ended() {
+    let temp = TempDir::new();
+    let log = temp.file("log");
+    // Like tee, but later than any tee.
+    let script = format!("exec > >(sleep 0.3; cat >{log}); exec echo last");
+    let outcome = run(Role::Pid1, &["-c", "--wait-all", "--", "bash", "-c", &script]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(log).unwrap(), "last\n");
 }
 
 fn a_grace_period_has_to_fit_into_the_time_that_the_runtime_gives() {

@@ -255,10 +255,14 @@ fn an_orphan_in_the_grace_period_costs_the_same_however_many_others_live() {
         wait_until("all to be asked", || {
             (orphans().is_some() && traced.calls().iter().any(|call| call == "kill")).then_some(())
         });
-        let goal = wait_until("the storm", orphans) + 100;
-        wait_until("more orphans", || (orphans()? >= goal).then_some(()));
-        let before = traced.calls().len();
-        let goal = wait_until("the storm", orphans) + 1_000;
+        // Not what it takes to ask them, but what follows.
+        let before = wait_until("rinit to wait again", || {
+            let calls = traced.calls();
+            let asked = calls.iter().position(|call| call == "kill")?;
+            let waits = calls.iter().skip(asked).filter(|call| *call == "rt_sigtimedwait").count();
+            (waits > 2).then_some(calls.len())
+        });
+        let goal = wait_until("the storm", orphans) + 300;
         wait_until("more orphans", || (orphans()? >= goal).then_some(()));
         let calls = traced.calls().split_off(before);
         let waits = calls.iter().filter(|call| *call == "rt_sigtimedwait").count();
@@ -289,9 +293,9 @@ fn memory_is_flat_however_many_orphans_come_in_the_grace_period() {
             wait_until("more orphans", || (orphans()? >= goal).then_some(()));
         };
         wait_until("the shell to end", || (children(running.pid).len() == 1).then_some(()));
-        wait_for_more(1_000);
+        wait_for_more(500);
         let before = own_memory(running.pid);
-        wait_for_more(20_000);
+        wait_for_more(4_000);
         let after = own_memory(running.pid);
         assert!(after <= before + 8, "{role:?}: {before} KiB have become {after}");
     }
@@ -349,7 +353,7 @@ fn a_signal_to_thousands_takes_a_bounded_number_of_calls() {
     let sent = calls[before..].iter().filter(|call| *call == "kill").count() / 2;
     // The shell has become the recorder; the parent of the idle ones is one more.
     assert_eq!(sent, MANY + 2, "each is sent it once");
-    assert!(made <= 5 * MANY, "{made} calls for {MANY} descendants");
+    assert!(made <= 6 * MANY, "{made} calls for {MANY} descendants");
 }
 
 /// Codes that a process may give a signal it sends: all below 0 but that of tkill(2), rt_sigqueueinfo(2). The last one

@@ -1,16 +1,17 @@
 //! What a process has that an exec does not take away: a sandbox, children, locks, timers, a scheduling policy. Each
 //! duty takes it on and becomes a command.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::fs::{self, OpenOptions};
 use std::mem::zeroed;
 use std::os::fd::IntoRawFd;
 use std::process::exit;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use libc::{c_int, c_long};
 
-use crate::{list, next_signal, set_mask};
+use crate::signals::next_signal;
+use crate::{hex, list, set_mask};
 
 /// Becomes a command: execv(3).
 fn become_command(words: &[&CStr]) -> ! {
@@ -169,4 +170,92 @@ pub fn scheduling() -> String {
     assert_eq!(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut own, size, 0) }, 0);
     let Attributes { policy, flags, nice, priority, runtime, deadline, period, .. } = own;
     format!("policy {policy} flags {flags} nice {nice} priority {priority} time {runtime} {deadline} {period}\n")
+}
+
+/// The mask and the ignored signals, as the kernel has them: the C library's calls hide 32 and 33.
+pub fn state() -> String {
+    let mut mask = 0_u64;
+    // SAFETY: reads the mask into eight bytes, the size of the kernel's.
+    let result: c_long =
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, null::<u64>(), &raw mut mask, 8) };
+    assert_eq!(result, 0);
+    let blocked: Vec<u32> = (1..=64).filter(|number| mask >> (number - 1) & 1 == 1).collect();
+    let ignored: Vec<c_int> = (1..=64).filter(|number| is_ignored(*number)).collect();
+    format!("blocked {blocked:?}\nignored {ignored:?}\n")
+}
+
+fn is_ignored(signal: c_int) -> bool {
+    // The kernel's structure begins with the handler on every architecture, and is smaller than this.
+    let mut action = [0_usize; 16];
+    // SAFETY: reads the action into a buffer that is large enough.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, null::<usize>(), action.as_mut_ptr(), 8) };
+    assert_eq!(result, 0, "signal {signal}");
+    action[0] == libc::SIG_IGN
+}
+
+/// What a process gets from the one before it, a line each, but for the signals' part, which is [`state`].
+pub fn facts() -> String {
+    // SAFETY: F_GETFD only looks.
+    let descriptors: Vec<c_int> =
+        (0..4096).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } != -1).collect();
+    // SAFETY: umask(2) cannot fail; the second call restores it.
+    let umask = unsafe {
+        let umask = libc::umask(0o777);
+        libc::umask(umask);
+        umask
+    };
+    let limits: Vec<_> = (0..16)
+        .map(|resource| {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the C library fills the structure.
+            unsafe { libc::getrlimit(resource, &mut limit) };
+            (limit.rlim_cur, limit.rlim_max)
+        })
+        .collect();
+    let mut text = format!("descriptors {descriptors:?}\numask {umask:o}\nlimits {limits:?}\n");
+    // SAFETY: these take and change nothing.
+    let (pid, group, session, parent) = unsafe { (libc::getpid(), libc::getpgid(0), libc::getsid(0), libc::getppid()) };
+    text += &format!("pid {pid}\ngroup {group}\nsession {session}\nparent {parent}\n");
+    text += &format!(
+        "directory {}\n",
+        std::env::current_dir().map_or_else(|error| error.to_string(), |path| path.display().to_string())
+    );
+    text += &state();
+    let mut at = environ();
+    // SAFETY: environ(7): C strings, the last pointer is null.
+    unsafe {
+        while !(*at).is_null() {
+            text += &format!("variable {}\n", hex(CStr::from_ptr(*at).to_bytes()));
+            at = at.add(1);
+        }
+    }
+    text
+}
+
+fn environ() -> *const *const c_char {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: nothing in this program changes the environment.
+    unsafe { environ }
+}
+
+/// `ignore:1,2;block:17,40` for this process, then the command.
+pub fn inherit(states: &str, command: &[&CStr]) -> ! {
+    let mut mask = 0_u64;
+    for (what, list) in states.split(';').filter_map(|state| state.split_once(':')) {
+        for signal in list.split(',').map(|number| number.parse::<c_int>().unwrap()) {
+            match what {
+                // SAFETY: no handler is installed.
+                "ignore" => assert_ne!(unsafe { libc::signal(signal, libc::SIG_IGN) }, libc::SIG_ERR),
+                "block" => mask |= 1 << (signal - 1),
+                other => panic!("{other}"),
+            }
+        }
+    }
+    set_mask(mask);
+    let words = list(command);
+    // SAFETY: a list of C strings, with a null at its end.
+    unsafe { libc::execv(words[0], words.as_ptr()) };
+    panic!("{}", std::io::Error::last_os_error());
 }

@@ -1,7 +1,7 @@
 //! Processes that make an init's work hard: without a leader, without end, in large numbers.
 
 use std::ffi::CStr;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::process::exit;
 use std::ptr::null_mut;
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use libc::{c_int, pid_t};
 
-use crate::{LIFETIME, fork, hold, next_signal, orphan, perform, set_mask};
+use crate::signals::{hold, next_signal};
+use crate::{LIFETIME, fork, perform, set_mask};
 
 /// Does a duty in a second thread, while the first one, the leader, has ended: pthread_exit in main.
 pub fn leaderless(words: &[&'static CStr]) -> ! {
@@ -141,4 +142,68 @@ pub fn interrupt(pid: pid_t, times: Option<c_int>) {
             return;
         }
     }
+}
+
+/// Leaves that many orphans behind, which end at once, and ends when the last has been made.
+pub fn orphans(count: c_int) {
+    for _ in 0..count {
+        orphan();
+    }
+}
+
+/// Makes orphans until it is killed, and keeps their number so far in FILE.
+pub fn storm(file: &str) -> ! {
+    let end = Instant::now() + Duration::from_secs(LIFETIME);
+    for round in 1_u32.. {
+        orphan();
+        if round % 50 == 0 {
+            // Written at once: readers never see half of it.
+            File::create(format!("{file}.new")).unwrap().write_all(round.to_string().as_bytes()).unwrap();
+            fs::rename(format!("{file}.new"), file).unwrap();
+        }
+        if Instant::now() > end {
+            break;
+        }
+    }
+    exit(99)
+}
+
+/// A grandchild that ends when its parent has gone, so that it is an orphan first and a zombie then.
+pub fn orphan() {
+    match fork() {
+        0 => {
+            let parent = std::process::id();
+            if fork() == 0 {
+                // SAFETY: takes and changes nothing.
+                while unsafe { libc::getppid() } as u32 == parent {
+                    thread::yield_now();
+                }
+            }
+            // SAFETY: ends at once, without this program's own clean-up.
+            unsafe { libc::_exit(0) }
+        }
+        child => {
+            // SAFETY: waits for a child of this process.
+            unsafe { libc::waitpid(child, null_mut(), 0) };
+        }
+    }
+}
+
+/// A bad parent: leaves zombies that it does not wait for, and says so in FILE.
+pub fn hoard(count: c_int, file: &str) -> ! {
+    for _ in 0..count {
+        if fork() == 0 {
+            // SAFETY: ends at once, without this program's own clean-up.
+            unsafe { libc::_exit(0) }
+        }
+    }
+    fs::write(file, "ready\n").unwrap();
+    hold()
+}
+
+/// A bad parent, one zombie of which has this name, in any bytes, as the parent has.
+pub fn hoard_named(name: &CStr, file: &str) -> ! {
+    // SAFETY: a C string, of which the kernel takes the first 15 bytes. The child inherits it.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }, 0);
+    hoard(1, file)
 }

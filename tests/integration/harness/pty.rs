@@ -6,12 +6,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
-use super::{Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, timeout, wait_until};
+use super::{Deadline, Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, wait_until};
 
 /// The keys that make signals: termios(3).
 pub const CTRL_C: &str = "\x03";
@@ -112,7 +110,7 @@ impl Session {
 
     /// Waits until a text appears that no earlier call has taken; answers what came before it.
     pub fn expect(&mut self, text: &str) -> String {
-        let start = Instant::now();
+        let mut deadline = Deadline::new();
         loop {
             let rest = self.rest();
             if let Some(at) = rest.find(text) {
@@ -121,8 +119,7 @@ impl Session {
                 return before;
             }
             let (seen, rest) = self.screen.text.split_at(self.taken);
-            assert!(start.elapsed() < timeout(), "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
-            thread::sleep(Duration::from_millis(2));
+            assert!(deadline.allows_another_look(), "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
         }
     }
 

@@ -1,13 +1,11 @@
 //! The probe that records the signals it gets: what it has written, and which process it is.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use libc::{c_int, pid_t};
 
 use super::processes::status_line;
-use super::wait::{timeout, wait_until};
+use super::wait::{Deadline, wait_until};
 
 /// What a recording probe wrote after its first line.
 pub fn recorded_signals(file: &str) -> Vec<String> {
@@ -41,10 +39,10 @@ pub fn wait_until_ready(file: &str) {
 
 /// Waits until a recording probe has got just these.
 pub fn wait_until_recorded(file: &str, expected: &[&str]) {
-    let start = Instant::now();
+    let mut deadline = Deadline::new();
     while recorded_signals(file) != expected {
-        assert!(start.elapsed() < timeout(), "waited in vain for {expected:?}, got {:?}", recorded_signals(file));
-        thread::sleep(Duration::from_millis(2));
+        let got = || recorded_signals(file);
+        assert!(deadline.allows_another_look(), "waited in vain for {expected:?}, got {:?}", got());
     }
 }
 

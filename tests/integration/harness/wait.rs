@@ -9,19 +9,42 @@ use super::runner::time_limit;
 
 /// How long a condition may take on a slow machine before a test calls it broken. A machine that is emulated is slower by
 /// a factor: it gets a tenth of what a whole test gets.
-pub fn timeout() -> Duration {
+fn timeout() -> Duration {
     time_limit() / 10
 }
 
-/// Waits for a condition. The short sleep only keeps the wait from burning a processor.
+/// How often a condition is looked at in that time. A machine that is overloaded, or stands still for a while, looks less
+/// often and gets more time.
+const LOOKS: u32 = 1_000;
+
+/// How long a condition is waited for.
+pub struct Deadline {
+    start: Instant,
+    looks: u32,
+}
+
+impl Deadline {
+    pub fn new() -> Self {
+        Self { start: Instant::now(), looks: 0 }
+    }
+
+    /// Sleeps a little, which only keeps the wait from burning a processor. Returns false if the time is over.
+    pub fn allows_another_look(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(2));
+        self.looks += 1;
+        let elapsed = self.start.elapsed();
+        elapsed < timeout() || (self.looks < LOOKS && elapsed < 5 * timeout())
+    }
+}
+
+/// Waits for a condition.
 pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+    let mut deadline = Deadline::new();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < timeout(), "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(2));
+        assert!(deadline.allows_another_look(), "waited in vain for {what}");
     }
 }
 

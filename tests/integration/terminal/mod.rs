@@ -3,6 +3,7 @@
 pub mod container;
 pub mod foreground;
 pub mod keys;
+pub mod leftovers;
 pub mod lxc;
 pub mod pipelines;
 pub mod programs;

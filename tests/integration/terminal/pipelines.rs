@@ -11,6 +11,7 @@ tests! {
     one_ctrl_c_ends_all_of_a_pipeline,
     ctrl_z_reaches_each_of_a_pipeline_once,
     a_pipeline_is_suspended_and_continued_as_one_job,
+    a_command_of_a_pipeline_that_suspends_itself_suspends_the_job,
     a_pager_gets_its_keys requires [Program("less")],
     a_pager_is_suspended_and_resumed requires [Program("less")],
     a_command_in_a_pipeline_that_asks_for_the_terminal_gets_it,
@@ -156,6 +157,22 @@ fn a_pipeline_is_suspended_and_continued_as_one_job() {
             user.prompt();
             user.wait_until_alone();
         }
+    });
+}
+
+fn a_command_of_a_pipeline_that_suspends_itself_suspends_the_job() {
+    UserShell::each(|user| {
+        // As editors do: a handler takes the key's signal, and they stop themselves when they have cleaned up.
+        let job = user.enter_job("INIT PROBE take-stop stop true | cat");
+        user.expect("ready");
+        user.press(CTRL_Z);
+        user.expect_stopped();
+        assert_eq!([job.rinit, job.command].map(state), [Some('T'); 2]);
+        assert!(user.has_foreground());
+        user.line("fg");
+        user.expect("taken");
+        user.prompt();
+        user.expect_code(0);
     });
 }
 

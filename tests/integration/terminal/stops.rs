@@ -12,7 +12,6 @@ tests! {
     a_background_job_that_is_stopped_by_hand_can_be_resumed_by_fg requires [Program("zsh")],
     a_foreground_job_whose_command_is_stopped_by_hand_is_suspended requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z,
-    a_stop_that_the_command_waited_for_does_not_change_the_next_ctrl_z,
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_job requires [Program("zsh")],
     a_stop_that_somebody_sent_lasts_until_continue,
     a_stop_that_somebody_sent_suspends_the_job,
@@ -105,10 +104,6 @@ fn a_foreground_job_whose_command_is_stopped_by_hand_is_suspended() {
 fn a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z() {
     taken_by("handler");
     taken_by("ignore");
-}
-
-fn a_stop_that_the_command_waited_for_does_not_change_the_next_ctrl_z() {
-    taken_by("wait");
 }
 
 /// The command takes one stop for itself, and has the default action for the next.

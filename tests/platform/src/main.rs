@@ -22,7 +22,11 @@ use checks::CHECKS;
 use harness::{Role, Suite, Verdict};
 
 const USAGE: &str = "usage: platform-checks list
-       platform-checks run --rinit PATH [--runner WORD]... [--skip ROLE/CHECK]... [--limit SECONDS] [ROLE/CHECK...]";
+       platform-checks run --rinit PATH [--runner WORD]... [--skip ROLE/CHECK]... [--limit SECONDS] [--clock SECONDS]
+                           [ROLE/CHECK...]
+
+--runner is put before rinit and every command, as a user-mode emulator is. --skip is for what an emulator cannot do. --limit is for each
+check. --clock sets the machine's clock, in seconds since 1970: for a machine of its own.";
 
 /// What the C library calls.
 ///
@@ -64,6 +68,7 @@ fn list() -> ! {
 fn run(own: &str, options: &[&'static str]) -> ! {
     let (mut rinit, mut runner, mut skipped, mut only) = (None, vec![], vec![], vec![]);
     let mut limit = Duration::from_secs(300);
+    let seconds = |word: &str| word.parse().unwrap_or_else(|_| usage(&format!("{word} is no number of seconds\n")));
     let mut words = options.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().copied().unwrap_or_else(|| usage(&format!("{word} needs a value\n")));
@@ -72,9 +77,9 @@ fn run(own: &str, options: &[&'static str]) -> ! {
             "--runner" => runner.push(value()),
             "--skip" => skipped.push(value()),
             "--limit" => {
-                let seconds = value();
-                limit = Duration::from_secs(seconds.parse().unwrap_or_else(|_| usage(&format!("{seconds}?\n"))));
+                limit = Duration::from_secs(seconds(value()));
             }
+            "--clock" => set_clock(seconds(value())),
             name => only.push(name),
         }
     }
@@ -104,4 +109,16 @@ fn run(own: &str, options: &[&'static str]) -> ! {
     }
     println!("checks: {} ok, {} failed, {} skipped", counts[0], counts[1], counts[2]);
     exit(c_int::from(counts[1] > 0))
+}
+
+/// Sets the machine's clock. The system call is the one whose seconds have 64 bits on every platform.
+fn set_clock(seconds: u64) {
+    #[cfg(target_pointer_width = "32")]
+    const CLOCK_SETTIME: libc::c_long = 404; // clock_settime64, which the libc crate does not have everywhere
+    #[cfg(target_pointer_width = "64")]
+    const CLOCK_SETTIME: libc::c_long = libc::SYS_clock_settime;
+    let time = [seconds, 0];
+    // SAFETY: the kernel reads two numbers of 64 bits.
+    let result = unsafe { libc::syscall(CLOCK_SETTIME, libc::CLOCK_REALTIME, time.as_ptr()) };
+    assert_eq!(result, 0, "cannot set the clock: {}", std::io::Error::last_os_error());
 }
