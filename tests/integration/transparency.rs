@@ -25,6 +25,7 @@ tests! {
     rinit_keeps_nothing_but_stderr,
     closed_standard_descriptors_stay_closed_and_cost_nothing,
     the_pid_for_systemd_names_the_command,
+    a_command_is_found_however_long_the_name_of_its_directory_is,
     an_entry_of_path_that_makes_a_name_too_long_is_passed_over,
 }
 
@@ -222,6 +223,23 @@ fn the_pid_for_systemd_names_the_command() {
         let outcome = run_to_end(role, program("/bin/sh").args(["-c", &script]));
         let words: Vec<&str> = outcome.stdout.split_ascii_whitespace().collect();
         assert!(words[1].starts_with("4242") && words[0] != words[1], "{role:?}: {}", outcome.stdout);
+    }
+}
+
+fn a_command_is_found_however_long_the_name_of_its_directory_is() {
+    let temp = TempDir::new();
+    // With the NUL: around rinit's buffer for usual names, and up to the kernel's limit.
+    for length in [255, 256, 257, 258, 4_094, 4_095, 4_096] {
+        let missing = length - temp.path().to_str().unwrap().len() - "/tool\0".len();
+        let directory = format!("{}{}{}", temp.path().display(), "/x".repeat(missing / 2 - 1), &"/xx"[..2 + missing % 2]);
+        let file = format!("{directory}/tool");
+        assert_eq!(file.len() + 1, length);
+        std::fs::create_dir_all(&directory).unwrap();
+        temp.write(file.strip_prefix(&format!("{}/", temp.path().display())).unwrap(), b"#!/bin/sh\nexit 9\n", 0o755);
+        for role in BOTH_ROLES {
+            let outcome = run_with(role, &["--", "tool"], |command| command.env("PATH", format!("/bin:{directory}")));
+            assert_eq!(outcome.code, 9, "{role:?} {length}: {}", outcome.stderr);
+        }
     }
 }
 
