@@ -231,7 +231,8 @@ fn a_command_is_found_however_long_the_name_of_its_directory_is() {
     // With the NUL: around rinit's buffer for usual names, and up to the kernel's limit.
     for length in [255, 256, 257, 258, 4_094, 4_095, 4_096] {
         let missing = length - temp.path().to_str().unwrap().len() - "/tool\0".len();
-        let directory = format!("{}{}{}", temp.path().display(), "/x".repeat(missing / 2 - 1), &"/xx"[..2 + missing % 2]);
+        let directory =
+            format!("{}{}{}", temp.path().display(), "/x".repeat(missing / 2 - 1), &"/xx"[..2 + missing % 2]);
         let file = format!("{directory}/tool");
         assert_eq!(file.len() + 1, length);
         std::fs::create_dir_all(&directory).unwrap();
