@@ -8,11 +8,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::sys::process;
+
+/// How many temporary files of others are passed over.
+const NUMBERS: u32 = 1000;
 
 /// Copies this very binary to `path`, or into it if it is a directory. The name is there whole or not at all, with mode 0755: the copy is
 /// written to a temporary file beside it, and renamed.
@@ -33,8 +35,8 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
         return Err(Error::Usage(format!("cannot install to '{shown}': it is {kind}; {accepted}")));
     }
     let mut own = open_own_binary().map_err(|error| Error::Io("cannot read rinit's own binary".into(), error))?;
-    let temporary = temporary_beside(&target);
-    let result = write(&mut own, &temporary).and_then(|()| fs::rename(&temporary, &target));
+    let (temporary, mut copy) = create_beside(&target).map_err(cannot)?;
+    let result = write(&mut own, &mut copy).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -59,16 +61,22 @@ fn foreign_kind(target: &Path) -> io::Result<Option<&'static str>> {
     })
 }
 
-/// A new name in the same directory, so that the rename stays within one file system. Several containers may install to a volume that
-/// they share, each of them as process 1, so the pid alone would not do.
-fn temporary_beside(target: &Path) -> PathBuf {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    target.with_file_name(format!(".rinit-{}-{}.tmp", process::own_pid(), now.as_nanos()))
+/// A new file in the same directory, so that the rename stays within one file system. Several containers may install to a volume that they
+/// share, each of them as process 1: the first number that nobody has taken is this one's. (A clock would not do: on 32-bit machines it
+/// fails from 2038 on.)
+fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
+    let mut number = 0_u32;
+    loop {
+        let path = target.with_file_name(format!(".rinit-{}-{number}.tmp", process::own_pid()));
+        match OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NUMBERS => number += 1,
+            result => return result.map(|copy| (path, copy)),
+        }
+    }
 }
 
-fn write(own: &mut File, temporary: &Path) -> io::Result<()> {
-    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o755).open(temporary)?;
-    io::copy(own, &mut copy)?;
+fn write(own: &mut File, copy: &mut File) -> io::Result<()> {
+    io::copy(own, copy)?;
     // The umask may have taken bits away.
     copy.set_permissions(Permissions::from_mode(0o755))?;
     copy.sync_all()
