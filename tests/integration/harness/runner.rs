@@ -252,8 +252,16 @@ fn how_it_ended(status: ExitStatus) -> String {
 
 /// Runs a test's process to its end. A test that hangs is killed, with everything below it.
 fn run_to_end(command: &mut Command) -> io::Result<ExitStatus> {
-    let mut child = command.spawn()?;
     let start = Instant::now();
+    let mut child = loop {
+        match command.spawn() {
+            // A machine that is short of processes may have some in a moment.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && start.elapsed() < time_limit() => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            result => break result?,
+        }
+    };
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
