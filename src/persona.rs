@@ -19,7 +19,7 @@ pub enum Target {
 /// How rinit behaves under one name.
 #[derive(Debug)]
 pub struct Persona {
-    /// The names of the file, as the base name of argv[0].
+    /// The names of the file, as the base name of the first argument.
     names: &'static [&'static str],
     /// Whom signals are forwarded to, without an option that says so.
     pub(crate) target: Target,

@@ -32,7 +32,7 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// Reads the command line (without the program's own name) and the variables.
 ///
 /// # Errors
-/// [`Error::Usage`] for anything that the contract does not allow.
+/// `Error::Usage` for anything that the contract does not allow.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
     match words.first() {
         // The usual ENTRYPOINT has no options: nothing for clap to do.

@@ -1,6 +1,6 @@
 //! The kernel's 64 signals as values: the type and its names. signal(7).
 //!
-//! [`set`] has sets of them, [`info`] one that was taken, [`scope`] who one is meant for.
+//! `set` has sets of them, `info` one that was taken, `scope` who one is meant for.
 
 mod info;
 pub(crate) mod scope;
