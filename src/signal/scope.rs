@@ -4,7 +4,7 @@
 //! to be queued to each process, /proc is walked once. A process that was started after the moment of the signal is not meant:
 //! it may have been started in answer to it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libc::pid_t;
 use log::{debug, warn};
@@ -22,9 +22,11 @@ pub(crate) const TICKS: u64 = 100;
 /// The largest number of pids: PID_MAX_LIMIT, proc(5).
 const PIDS: pid_t = 1 << 22;
 
-/// Walks over /proc after the first one. Each finds what was started during the one before. Only a program that forks without end
-/// needs more than one.
+/// Walks over /proc until everyone has been killed. Only a program that forks without end needs more than two.
 const WALKS: usize = 64;
+
+/// How long such a program is looked for.
+const LONGEST_SEARCH: Duration = Duration::from_millis(250);
 
 /// Walks without a trace of such a program, a millisecond apart, after which it is gone.
 const QUIET: u32 = 16;
@@ -188,7 +190,9 @@ impl SignalScope {
         // asked: a program that goes on in a child of its own, over and over, would get away.
         let mut seen = Recent::new();
         let (mut escapes, mut quiet) = (0, 0);
-        for _ in 0..WALKS {
+        // Nothing is reaped meanwhile, so this has an end also if orphans come and go without one.
+        let start = Instant::now();
+        while start.elapsed() < LONGEST_SEARCH {
             let (mut has_newcomers, escapes_before) = (false, std::mem::take(&mut escapes));
             let mut family = Family::new(self, is_asked);
             procfs::for_each_process(|process| {
