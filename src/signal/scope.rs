@@ -31,6 +31,9 @@ const LONGEST_SEARCH: Duration = Duration::from_millis(250);
 /// Walks without a trace of such a program, a millisecond apart, after which it is gone.
 const QUIET: u32 = 16;
 
+/// The same, if there never was a trace of one.
+const FEW: u32 = 4;
+
 /// The longest chain of parents. A longer one is followed no further.
 const DEPTH: usize = 4096;
 
@@ -211,12 +214,9 @@ impl SignalScope {
                 }
             })?;
             let has_trace = has_newcomers || escapes > escapes_before;
-            if !has_trace && seen.is_empty() {
-                break;
-            }
             // Such a program is hard to meet, so one walk without a trace of it is not enough.
             quiet = if has_trace { 0 } else { quiet + 1 };
-            if quiet == QUIET {
+            if quiet == if seen.is_empty() { FEW } else { QUIET } {
                 break;
             }
             let _ = poll(&mut [], PollTimeout::from(u8::from(!has_trace)));
