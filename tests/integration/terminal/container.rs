@@ -121,8 +121,9 @@ fn a_pipeline_of_docker_exec_reads_what_is_typed() {
         session.expect("got:then");
         session.press(CTRL_D);
         session.prompt();
-        session.line(&format!("sleep 1000 | /rinit {options} -- cat"));
-        session.line("nothing");
+        // A key that comes before they run is the shell's.
+        session.line(&format!("sleep 1000 | /rinit {options} -- bash -c 'echo be''gun; exec cat'"));
+        session.expect("begun\n");
         session.press(CTRL_C);
         session.prompt();
         session.line("echo code=$?.");
