@@ -62,6 +62,8 @@ fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
             kill(cat, libc::SIGCONT);
             session.expect("taken");
             drop(held);
+            // The next stop is the kernel's news instead, if it comes before rinit has looked.
+            wait_until("rinit to see it continued", || has_taken(session.leader.pid, libc::SIGCHLD).then_some(()));
             for round in 0..3 {
                 session.press(CTRL_Z);
                 session.line(&format!("round {round}"));
