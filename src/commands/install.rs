@@ -35,8 +35,8 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
         return Err(Error::Usage(format!("cannot install to '{shown}': it is {kind}; {accepted}")));
     }
     let mut own = open_own_binary().map_err(|error| Error::Io("cannot read rinit's own binary".into(), error))?;
-    let (temporary, mut copy) = create_beside(&target).map_err(cannot)?;
-    let result = write(&mut own, &mut copy).and_then(|()| fs::rename(&temporary, &target));
+    let (temporary, copy) = create_beside(&target).map_err(cannot)?;
+    let result = write(&mut own, copy).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
@@ -75,8 +75,9 @@ fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-fn write(own: &mut File, copy: &mut File) -> io::Result<()> {
-    io::copy(own, copy)?;
+/// Writes the copy and closes it: a program that is open for writing cannot be run, execve(2), ETXTBSY.
+fn write(own: &mut File, mut copy: File) -> io::Result<()> {
+    io::copy(own, &mut copy)?;
     // The umask may have taken bits away.
     copy.set_permissions(Permissions::from_mode(0o755))?;
     copy.sync_all()
