@@ -51,6 +51,8 @@ fn reload_during_a_request(engine: &Engine, options: &[&str]) -> (String, i32) {
     let mut answer = String::new();
     // An error is that of a connection that a worker had when it was killed.
     let _ = request.read_to_string(&mut answer);
+    // Stopped in the middle of a reload, gunicorn may exit with 255.
+    wait_until("the new workers", || (container.logs().matches("Booting worker").count() >= 4).then_some(()));
     container.stop();
     (answer.lines().last().unwrap_or_default().to_owned(), container.code())
 }
