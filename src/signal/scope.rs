@@ -154,7 +154,7 @@ impl SignalScope {
     }
 
     /// Asks everyone to end: SIGTERM, and SIGCONT, since a stopped process could not act on it. Nobody is asked twice. Who has been
-    /// asked is answerable for his own helpers: they are left alone.
+    /// asked looks after its own helpers: they are left alone.
     pub(crate) fn request_exit(self, already: Option<AlreadySignalled>) {
         if self == Self::PidNamespace && already.is_none() {
             send_logged(Signal::TERM, -1);
