@@ -176,8 +176,8 @@ impl Supervisor<'_> {
             send_logged(signal, -main_child);
         }
         if !config.grace.is_zero() || config.wait_all {
-            let (events, reaper) = (&mut self.events, &mut self.reaper);
-            shutdown::wait_for_others(config, self.forwarding.scope, self.terminal, self.asked, events, reaper);
+            let (scope, events, reaper) = (self.forwarding.scope, &mut self.events, &mut self.reaper);
+            shutdown::wait_for_others(config, scope, self.terminal, Some(main_child), self.asked, events, reaper);
         }
         if let Some(started) = started {
             info!("exiting with {code} after {} and {:.1?}", self.reaper.orphans(), started.elapsed());

@@ -40,7 +40,7 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
         logging::report_dropped();
     }
     if !config.grace.is_zero() || config.wait_all {
-        shutdown::wait_for_others(config, SignalScope::of(pid), None, None, &mut events, &mut reaper);
+        shutdown::wait_for_others(config, SignalScope::of(pid), None, None, None, &mut events, &mut reaper);
     }
     info!("exiting after {}", reaper.orphans());
     Ok(0)

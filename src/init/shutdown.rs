@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use libc::pid_t;
 use log::{info, warn};
 
 use super::events::{Event, EventSource};
@@ -17,11 +18,12 @@ use crate::signal::{Origin, Signal};
 const ROUNDS: usize = 256;
 
 /// Waits for every process left. With a grace period rinit asks them to end, and kills those that are left at the deadline. `asked` are
-/// those that have been sent SIGTERM already.
+/// those that have been sent SIGTERM already, `job` is the group that the main child had.
 pub(super) fn wait_for_others(
     config: &Config,
     scope: SignalScope,
     terminal: Option<&Terminal>,
+    job: Option<pid_t>,
     asked: Option<AlreadySignalled>,
     events: &mut EventSource,
     reaper: &mut Reaper,
@@ -36,7 +38,7 @@ pub(super) fn wait_for_others(
         info!("processes are left behind; they have {:?} to finish", config.grace);
         // None if that is further away than a clock can tell.
         deadline = Instant::now().checked_add(config.grace);
-        scope.request_exit(asked);
+        scope.request_exit(job, asked);
     } else {
         info!("processes are left behind; waiting until all of them have ended");
     }

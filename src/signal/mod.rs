@@ -10,6 +10,7 @@ use std::fmt;
 
 use libc::{c_int, pid_t};
 use nix::errno::Errno;
+use nix::sys::signal::Signal as Standard;
 
 pub(crate) use info::{Origin, SignalInfo, wait};
 pub(crate) use set::pending;
@@ -28,44 +29,8 @@ const RTMIN: u8 = 34;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(u8);
 
-/// Names and numbers that Linux gives the standard signals on x86, ARM, RISC-V, POWER and s390.
-const NAMES: [(&str, c_int); 34] = [
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-    // Second names.
-    ("IOT", libc::SIGABRT),
-    ("CLD", libc::SIGCHLD),
-    ("POLL", libc::SIGIO),
-];
+/// Second names, and the signals that they mean.
+const SECOND_NAMES: [(&str, &str); 3] = [("IOT", "ABRT"), ("CLD", "CHLD"), ("POLL", "IO")];
 
 impl Signal {
     /// The terminal is gone, or a daemon is to read its settings again.
@@ -134,8 +99,8 @@ impl Signal {
         if let Some(offset) = name.strip_prefix("RTMAX") {
             return Self::real_time(LAST, offset, '-');
         }
-        let (_, number) = NAMES.iter().find(|(known, _)| *known == name)?;
-        Self::from_number(*number)
+        let name = SECOND_NAMES.iter().find(|(second, _)| *second == name).map_or(name, |(_, first)| first);
+        format!("SIG{name}").parse::<Standard>().ok().map(|signal| Self(signal as u8))
     }
 
     /// `RTMIN` and `RTMAX` with what follows them: nothing, or the sign and a number.
@@ -198,12 +163,12 @@ pub(crate) fn has_receiver(target: pid_t) -> bool {
 
 impl fmt::Display for Signal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match NAMES.iter().find(|(_, number)| *number == self.number()) {
-            Some((name, _)) => write!(out, "SIG{name}"),
-            None if self.0 == RTMIN => out.write_str("SIGRTMIN"),
-            None if self.0 == LAST => out.write_str("SIGRTMAX"),
-            None if self.0 > RTMIN => write!(out, "SIGRTMIN+{}", self.0 - RTMIN),
-            None => write!(out, "signal {}", self.0),
+        match Standard::try_from(self.number()) {
+            Ok(signal) => out.write_str(signal.as_str()),
+            Err(_) if self.0 == RTMIN => out.write_str("SIGRTMIN"),
+            Err(_) if self.0 == LAST => out.write_str("SIGRTMAX"),
+            Err(_) if self.0 > RTMIN => write!(out, "SIGRTMIN+{}", self.0 - RTMIN),
+            Err(_) => write!(out, "signal {}", self.0),
         }
     }
 }

@@ -4,12 +4,12 @@
 //! to be queued to each process, /proc is walked once. A process that was started after the moment of the signal is not meant:
 //! it may have been started in answer to it.
 
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::time::Duration;
 
 use libc::pid_t;
 use log::{debug, warn};
 use nix::errno::Errno;
-use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{Signal, SignalInfo, has_receiver};
@@ -24,15 +24,6 @@ const PIDS: pid_t = 1 << 22;
 
 /// Walks over /proc until everyone has been killed. Only a program that forks without end needs more than two.
 const WALKS: usize = 64;
-
-/// How long such a program is looked for.
-const LONGEST_SEARCH: Duration = Duration::from_millis(250);
-
-/// Walks without a trace of such a program, a millisecond apart, after which it is gone.
-const QUIET: u32 = 16;
-
-/// The same, if there never was a trace of one.
-const FEW: u32 = 4;
 
 /// The longest chain of parents. A longer one is followed no further.
 const DEPTH: usize = 4096;
@@ -131,6 +122,10 @@ pub(crate) struct AlreadySignalled {
 }
 
 impl AlreadySignalled {
+    fn is_main_child_alone(&self) -> bool {
+        matches!(self.recipients, Recipients::MainChild(_))
+    }
+
     fn includes(&self, process: &Process) -> bool {
         self.moment.has(process)
             && match self.recipients {
@@ -153,75 +148,50 @@ impl SignalScope {
         self != Self::PidNamespace || !has_receiver(-1)
     }
 
-    /// Asks everyone to end: SIGTERM, and SIGCONT, since a stopped process could not act on it. Nobody is asked twice. Who has been
-    /// asked looks after its own helpers: they are left alone.
-    pub(crate) fn request_exit(self, already: Option<AlreadySignalled>) {
+    /// Asks everyone to end: SIGTERM, and SIGCONT, since a stopped process cannot act on SIGTERM. Nobody is asked twice. The helpers of a
+    /// process that has been asked are left alone. `job` is the group that the main child had.
+    pub(crate) fn request_exit(self, job: Option<pid_t>, already: Option<AlreadySignalled>) {
         if self == Self::PidNamespace && already.is_none() {
-            send_logged(Signal::TERM, -1);
-            return send_logged(Signal::CONT, -1);
+            return ask_namespace();
         }
-        if let Err(error) = self.request_exit_of_each(already) {
+        if let Err(error) = self.request_exit_of_each(job, already) {
             match self {
                 Self::PidNamespace => {
-                    debug!("who has been sent SIGTERM already is sent it again: {error}");
-                    self.request_exit(None);
+                    debug!("processes that have been sent SIGTERM are sent it again: {error}");
+                    ask_namespace();
                 }
                 Self::Descendants(_) => warn!("cannot find the descendants to send SIGTERM to: {error}"),
             }
         }
     }
 
-    fn request_exit_of_each(self, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
-        let (moment, own_pid) = (Moment::now(), process::own_pid());
-        let is_signalled = |process: &Process| already.is_some_and(|already| already.includes(process));
+    fn request_exit_of_each(self, job: Option<pid_t>, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
+        let moment = Moment::now();
+        let already = Cell::new(already);
+        let is_signalled = |process: &Process| already.get().is_some_and(|already| already.includes(process));
         let mut family = Family::new(self, is_signalled);
+        let mut job = job.filter(|_| already.get().is_none_or(|already| already.is_main_child_alone()));
         procfs::for_each_process(|process| {
-            if !family.includes(process) {
+            let is_own_member = |group: &mut pid_t| *group == process.group && family.kin_of(process) != Kin::Stranger;
+            let needs_continue = if let Some(group) = job.take_if(is_own_member) {
+                // One call reaches the whole group, also a program that goes on in a child of its own, over and over. A zombie of such
+                // a program shows as well that the group is still the command's.
+                send_logged(Signal::TERM, -group);
+                already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
+                true
+            } else if !family.includes(process) {
                 return;
-            }
-            let is_asked_now =
-                moment.has(process) && !is_signalled(process) && family.kin_of(process) != Kin::Dependent;
-            if is_asked_now {
+            } else if moment.has(process) && !is_signalled(process) && family.kin_of(process) != Kin::Dependent {
                 send_logged(Signal::TERM, process.pid);
-            }
-            if is_asked_now || process.is_stopped() {
+                true
+            } else {
+                process.is_stopped()
+            };
+            if needs_continue {
                 send_logged(Signal::CONT, process.pid);
             }
-        })?;
-        let is_asked = |process: &Process| moment.has(process) || is_signalled(process);
-        // Who was started since is a helper of somebody who has been asked, and is left alone. Unless somebody has ended who was not
-        // asked: a program that goes on in a child of its own, over and over, would get away.
-        let mut seen = Recent::new();
-        let (mut escapes, mut quiet) = (0, 0);
-        // Nothing is reaped meanwhile, so this has an end also if orphans come and go without one.
-        let start = Instant::now();
-        while start.elapsed() < LONGEST_SEARCH {
-            let (mut has_newcomers, escapes_before) = (false, std::mem::take(&mut escapes));
-            let mut family = Family::new(self, is_asked);
-            procfs::for_each_process(|process| {
-                if process.is_zombie() && process.parent == own_pid && !is_asked(process) {
-                    escapes += 1;
-                }
-                if is_asked(process) || !family.includes(process) || family.kin_of(process) == Kin::Dependent {
-                    return;
-                }
-                if !seen.contains(process) {
-                    seen.add(process);
-                    has_newcomers = true;
-                    if escapes > 0 {
-                        send_logged(Signal::TERM, process.pid);
-                    }
-                }
-            })?;
-            let has_trace = has_newcomers || escapes > escapes_before;
-            // Such a program is hard to meet, so one walk without a trace of it is not enough.
-            quiet = if has_trace { 0 } else { quiet + 1 };
-            if quiet == if seen.is_empty() { FEW } else { QUIET } {
-                break;
-            }
-            let _ = poll(&mut [], PollTimeout::from(u8::from(!has_trace)));
-        }
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// Kills everyone, also those that are started meanwhile.
@@ -278,10 +248,6 @@ impl Recent {
             *entry = (process.pid, process.start);
         }
         self.next = (self.next + 1) % REMEMBERED;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.processes.first().is_none_or(|(pid, _)| *pid == 0)
     }
 
     fn contains(&self, process: &Process) -> bool {
@@ -406,6 +372,12 @@ fn send_to_job(signal: Signal, main_child: pid_t) {
         return send_to_one(signal, main_child, None);
     }
     log_delivery(signal, -main_child, result);
+}
+
+/// Asks everyone in the PID namespace to end. SIGCONT comes first: a helper that somebody starts in answer to SIGTERM gets neither.
+fn ask_namespace() {
+    send_logged(Signal::CONT, -1);
+    send_logged(Signal::TERM, -1);
 }
 
 /// Sends a signal to a process, to a group (negative) or to every process (-1), and logs what became of it.
