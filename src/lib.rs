@@ -52,7 +52,7 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
 
 fn start_logging(config: &Config, pid: pid_t) {
     logging::init(&config.verbosity, pid);
-    cli::warn_of_ignored(config.persona, environment::entries());
+    cli::warn_of_ignored(config.persona);
 }
 
 /// Does what rinit does instead of being an init. Out of line, so that init does not keep its stack frame.

@@ -34,17 +34,40 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// # Errors
 /// `Error::Usage` for anything that the contract does not allow.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
-    match words.first() {
+    let (matches, wish) = match words.first() {
         // The usual ENTRYPOINT has no options: nothing for clap to do.
-        Some(first) if first.to_bytes() == b"--" => run(persona, &CliArgs::NONE, variables, words.skip(1), true),
-        Some(first) if is_option(first) => parse_options(persona, words, variables),
-        _ => run(persona, &CliArgs::NONE, variables, words, false),
+        Some(first) if first.to_bytes() == b"--" => (None, Wish::Run { command: words.skip(1), is_separated: true }),
+        Some(first) if is_option(first) => parse_options(persona, words)?,
+        _ => (None, Wish::Run { command: words, is_separated: false }),
+    };
+    let (command, is_separated) = match wish {
+        Wish::OneShot(action) => return Ok(action),
+        Wish::Pause => (None, false),
+        Wish::Run { command, is_separated } => (Some(command), is_separated),
+    };
+    let config = config(persona, &CliArgs { matches: matches.as_ref() }, variables)?;
+    let Some(command) = command else { return Ok(Action::Pause(config)) };
+    if command.count() == 0 {
+        let usage = "no command given; usage: rinit [OPTIONS] [--] COMMAND [ARGS]..., see 'rinit --help'";
+        return Err(Error::Usage(usage.into()));
     }
+    let drops_separator = persona.drops_separator && !is_separated && variables("POSIXLY_CORRECT").is_none();
+    Ok(Action::Run(config, if drops_separator { without_separator(command) } else { command }))
+}
+
+/// What the words ask for, before the options of an init are read.
+enum Wish {
+    /// Something that needs no configuration.
+    OneShot(Action),
+    /// `--pause`.
+    Pause,
+    /// A command. Whether `--` stands before it.
+    Run { command: Arguments, is_separated: bool },
 }
 
 /// Parses a command line with options. Out of line, so that init does not keep clap's large stack frames.
 #[inline(never)]
-fn parse_options(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
+fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<ArgMatches>, Wish), Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let abbreviate = |command: clap::Command, (short, option): &(&'static str, &'static str)| {
         command.mut_arg(option, |argument| argument.alias(*short))
@@ -55,18 +78,22 @@ fn parse_options(persona: &'static Persona, words: Arguments, variables: Variabl
         .fold(names::command(), abbreviate)
         .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
         .map_err(|error| Error::Usage(one_line_error(&error)))?;
-    let command = words.last(matches.get_raw(names::COMMAND).map_or(0, Iterator::count));
-    let cli = CliArgs { matches: Some(&matches) };
+    let wish = wish(&CliArgs { matches: Some(&matches) }, words)?;
+    Ok((Some(matches), wish))
+}
 
+fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
+    let command = words.last(cli.values(names::COMMAND).count());
+    let print = |text| Ok(Wish::OneShot(Action::Print(text)));
     if cli.flag(names::HELP) {
         let is_short = words.iter().any(|word| word.to_bytes() == b"-h");
-        return Ok(Action::Print(if is_short { SHORT_HELP } else { LONG_HELP }));
+        return print(if is_short { SHORT_HELP } else { LONG_HELP });
     }
     if cli.flag(names::VERSION) {
-        return Ok(Action::Print(VERSION));
+        return print(VERSION);
     }
     if cli.flag(names::LICENSE) {
-        return Ok(Action::Print(LICENSE));
+        return print(LICENSE);
     }
     let modes = [
         ("--pause", cli.flag(names::PAUSE)),
@@ -77,7 +104,7 @@ fn parse_options(persona: &'static Persona, words: Arguments, variables: Variabl
     let Some(mode) = chosen.next() else {
         let before = words.iter().nth((words.count() - command.count()).wrapping_sub(1));
         let is_separated = before.is_some_and(|word| word.to_bytes() == b"--");
-        return run(persona, &cli, variables, command, is_separated);
+        return Ok(Wish::Run { command, is_separated });
     };
     if let Some(other) = chosen.next() {
         return Err(Error::Usage(format!("{mode} and {other} exclude each other; give one of them")));
@@ -90,31 +117,15 @@ fn parse_options(persona: &'static Persona, words: Arguments, variables: Variabl
         Some(path) if path.is_empty() => {
             Err(values::refused("--install", path, "PATH is a file to write or a directory"))
         }
-        Some(path) => Ok(Action::Install(path.clone())),
-        None if cli.flag(names::ZOMBIES) => Ok(Action::Zombies),
-        None => Ok(Action::Pause(config(persona, &cli, variables)?)),
+        Some(path) => Ok(Wish::OneShot(Action::Install(path.clone()))),
+        None if cli.flag(names::ZOMBIES) => Ok(Wish::OneShot(Action::Zombies)),
+        None => Ok(Wish::Pause),
     }
 }
 
 /// Whether a word before the command is an option. A lone `-` is a name, as for the shell.
 fn is_option(word: &CStr) -> bool {
     matches!(word.to_bytes(), [b'-', _, ..])
-}
-
-fn run(
-    persona: &'static Persona,
-    cli: &CliArgs<'_>,
-    variables: Variables<'_>,
-    command: Arguments,
-    is_separated: bool,
-) -> Result<Action, Error> {
-    let config = config(persona, cli, variables)?;
-    if command.count() == 0 {
-        let usage = "no command given; usage: rinit [OPTIONS] [--] COMMAND [ARGS]..., see 'rinit --help'";
-        return Err(Error::Usage(usage.into()));
-    }
-    let drops_separator = persona.drops_separator && !is_separated && variables("POSIXLY_CORRECT").is_none();
-    Ok(Action::Run(config, if drops_separator { without_separator(command) } else { command }))
 }
 
 /// The command without its first `--`: `tini PROGRAM -- ARGS`. getopt(3) drops that if no option comes before it; such a one would be
@@ -132,8 +143,6 @@ struct CliArgs<'a> {
 }
 
 impl CliArgs<'_> {
-    const NONE: CliArgs<'static> = CliArgs { matches: None };
-
     fn flag(&self, option: &str) -> bool {
         self.matches.is_some_and(|matches| matches.get_flag(option))
     }

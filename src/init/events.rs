@@ -45,7 +45,7 @@ impl EventSource {
     /// reaping goes on.
     pub(super) fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
         // Checked first, so that a steady stream of events cannot postpone the deadline.
-        if time_left(deadline).is_some_and(|left| left.is_zero()) {
+        if has_passed(deadline) {
             return Event::Deadline;
         }
         if self.signals_in_a_row >= IN_A_ROW {
@@ -65,14 +65,14 @@ impl EventSource {
         if self.watched_has_ended(deadline) {
             return Event::Child;
         }
-        let timeout = time_left(deadline);
-        match signal::wait(SignalSet::ALL, timeout) {
-            Ok(info) => return self.taken(info),
-            // The time is over. The next call looks at the clock.
-            Err(Errno::EAGAIN) if timeout.is_some() => {}
-            Err(errno) => self.wait_failed(errno),
+        match signal::wait(SignalSet::ALL, time_left(deadline)) {
+            Ok(info) => self.taken(info),
+            Err(Errno::EAGAIN) if has_passed(deadline) => Event::Deadline,
+            Err(errno) => {
+                self.wait_failed(errno);
+                Event::Child
+            }
         }
-        Event::Child
     }
 
     /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Child`] when it ends. Returns false if that
@@ -119,6 +119,10 @@ impl EventSource {
         self.signals_in_a_row = if info.origin() == Origin::Kernel { IN_A_ROW } else { self.signals_in_a_row + 1 };
         Event::Signal(info)
     }
+}
+
+fn has_passed(deadline: Option<Instant>) -> bool {
+    time_left(deadline).is_some_and(|left| left.is_zero())
 }
 
 fn time_left(deadline: Option<Instant>) -> Option<Duration> {

@@ -147,36 +147,34 @@ fn format_of(file: &CStr) -> Format {
 }
 
 /// Variables that hold the pid of the process they are for: sd_listen_fds(3), sd_watchdog_enabled(3), systemd.exec(5).
-const PID_VARIABLES: [&[u8]; 3] = [b"LISTEN_PID=", b"WATCHDOG_PID=", b"SYSTEMD_EXEC_PID="];
+const PID_VARIABLES: [&str; 3] = ["LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="];
 
 /// Names the same process by the inode of its pidfd, which is not the command's. Without it the pid counts.
-const PIDFD_VARIABLE: &[u8] = b"LISTEN_PIDFDID=";
+const PIDFD_VARIABLE: &str = "LISTEN_PIDFDID=";
 
 /// The changed variables: room for a name, the digits of a pid and a NUL. They stay, since the environment refers to them.
 static CHANGED: [OnceLock<Text<32>>; PID_VARIABLES.len()] = [const { OnceLock::new() }; PID_VARIABLES.len()];
 
 /// Puts the command's pid into those variables that hold rinit's: a service ignores what is meant for another process.
 fn rename_process(old: pid_t, new: pid_t) {
-    let mut pid = Text::<12>::new();
-    let _ = write!(pid, "{old}");
-    let is_old = |name: &[u8], entry: &CStr| entry.to_bytes().strip_prefix(name) == Some(pid.as_bytes());
     let mut listens = false;
-    for (place, entry) in environment::entries().enumerate() {
-        let known = PID_VARIABLES.iter().zip(&CHANGED).find(|(name, _)| is_old(name, entry));
-        let Some((name, changed)) = known else { continue };
-        listens |= name.starts_with(b"LISTEN");
-        let text = changed.get_or_init(|| {
-            let mut text = Text::new();
-            text.push(name);
-            let _ = write!(text, "{new}\0");
-            text
-        });
-        if let Some(text) = text.as_c_str() {
-            environment::replace(place, text);
+    for (name, changed) in PID_VARIABLES.into_iter().zip(&CHANGED) {
+        for (place, value) in environment::entries_with(name) {
+            if value.to_str().ok().and_then(|value| value.parse().ok()) != Some(old) {
+                continue;
+            }
+            listens |= name.starts_with("LISTEN");
+            let text = changed.get_or_init(|| {
+                let mut text = Text::new();
+                let _ = write!(text, "{name}{new}\0");
+                text
+            });
+            if let Some(text) = text.as_c_str() {
+                environment::replace(place, text);
+            }
         }
     }
-    let pidfd = environment::entries().position(|entry| entry.to_bytes().starts_with(PIDFD_VARIABLE));
-    if let Some(place) = pidfd.filter(|_| listens) {
+    if listens && let Some((place, _)) = environment::entries_with(PIDFD_VARIABLE).next() {
         environment::remove(place);
     }
 }

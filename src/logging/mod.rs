@@ -34,51 +34,35 @@ static IS_CUT: AtomicBool = AtomicBool::new(false);
 /// rinit's pid. It is kept, since the child has another one until it executes the command.
 static PID: AtomicI32 = AtomicI32::new(0);
 
-static MESSAGES: OnceLock<Messages> = OnceLock::new();
-
-/// What is logged.
-enum Messages {
-    /// Up to a level.
-    Level(LevelFilter),
-    /// What a filter lets through.
-    Filter(Logger),
-}
+/// What a filter of env_logger's lets through, if there is one. Otherwise log's own maximum level decides.
+static FILTER: OnceLock<Logger> = OnceLock::new();
 
 /// Sets what is logged, and the pid that messages name. Only the first call counts.
 pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     PID.store(pid, Ordering::Relaxed);
-    let messages = MESSAGES.get_or_init(|| match verbosity {
-        Verbosity::Level(level) => Messages::Level(*level),
-        Verbosity::Filter(filter) => filtered(filter),
-    });
-    if log::set_logger(messages).is_ok() {
-        log::set_max_level(match messages {
-            Messages::Level(level) => *level,
-            Messages::Filter(logger) => logger.filter(),
+    if log::set_logger(&Messages).is_ok() {
+        log::set_max_level(match verbosity {
+            Verbosity::Level(level) => *level,
+            Verbosity::Filter(filter) => set_filter(filter),
         });
     }
 }
 
-/// What a filter of env_logger's lets through. Out of line, so that a start without one does not have the Builder's stack frame.
+/// Sets the filter. Returns its highest level. Out of line, so that a start without one does not have the Builder's stack frame.
 #[inline(never)]
-fn filtered(filter: &str) -> Messages {
-    Messages::Filter(Builder::new().parse_filters(filter).build())
+fn set_filter(filter: &str) -> LevelFilter {
+    FILTER.get_or_init(|| Builder::new().parse_filters(filter).build()).filter()
 }
+
+struct Messages;
 
 impl Log for Messages {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        match self {
-            Self::Level(level) => metadata.level() <= *level,
-            Self::Filter(logger) => logger.enabled(metadata),
-        }
+        FILTER.get().is_none_or(|filter| filter.enabled(metadata))
     }
 
     fn log(&self, record: &Record<'_>) {
-        let is_wanted = match self {
-            Self::Level(level) => record.level() <= *level,
-            Self::Filter(logger) => logger.matches(record),
-        };
-        if is_wanted {
+        if FILTER.get().is_none_or(|filter| filter.matches(record)) {
             report_dropped();
             write(record);
         }

@@ -27,16 +27,23 @@ pub(super) fn pointers() -> *const *const c_char {
     if list.is_empty() { std::ptr::null() } else { list.as_ptr().cast() }
 }
 
-/// Each entry, `NAME=value`.
-pub(crate) fn entries() -> impl Iterator<Item = &'static CStr> {
-    // SAFETY: C strings that live as long as the process: environ(7), and see `replace`.
-    list().iter().map(|entry| unsafe { CStr::from_ptr(entry.get()) })
+/// The entries that begin with this text, which has no NUL: the place of each, and what follows the text. The rest of the environment
+/// is not read to its end; it can be long, and rinit looks for a dozen names.
+pub(crate) fn entries_with(prefix: &str) -> impl Iterator<Item = (usize, &'static CStr)> {
+    list().iter().enumerate().filter_map(move |(place, entry)| {
+        let entry = entry.get();
+        // SAFETY: a C string that lives as long as the process: environ(7), and see `replace`. No byte behind its NUL is read, since the
+        // NUL differs from every byte of the prefix.
+        unsafe {
+            let begins = prefix.bytes().enumerate().all(|(index, byte)| *entry.add(index) as u8 == byte);
+            begins.then(|| (place, CStr::from_ptr(entry.add(prefix.len()))))
+        }
+    })
 }
 
 /// The value of a variable.
 pub(crate) fn variable(name: &str) -> Option<&'static OsStr> {
-    let value = |entry: &'static CStr| entry.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=");
-    entries().find_map(value).map(OsStr::from_bytes)
+    entries_with(name).find_map(|(_, rest)| rest.to_bytes().strip_prefix(b"=")).map(OsStr::from_bytes)
 }
 
 /// Replaces the entry at this place.

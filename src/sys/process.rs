@@ -124,7 +124,7 @@ pub(crate) unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Re
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack is the child's alone, and grows down from its top. CLONE_VFORK keeps `child` alive and untouched until
     // the new process has left it.
-    let pid = unsafe { libc::clone(enter::<F>, CHILD_STACK.end().cast(), flags, ptr::from_mut(child).cast()) };
+    let pid = unsafe { libc::clone(enter::<F>, CHILD_STACK.top().cast(), flags, ptr::from_mut(child).cast()) };
     check(c_long::from(pid)).map(|pid| pid as pid_t)
 }
 

@@ -60,7 +60,8 @@ const OPTIONS: [(&str, &[&[&str]]); 16] = [
     ("all", &[&["-a"], &["-a", "-vvv"], &["RINIT_ALL=1"]]),
     ("rewrite", &[&["-r", "USR2:0,WINCH:HUP"], &["-r", "rtmax:hup", "-vvv"], &["RINIT_REWRITE=USR2:0"]]),
     ("remap-exit", &[&["-e", "1,2,255"], &["-e", "9", "-e", "143"], &["RINIT_REMAP_EXIT=1,2"]]),
-    ("parent-death-signal", &[&["-p", "WINCH"], &["RINIT_PARENT_DEATH_SIGNAL=WINCH"]]),
+    // It comes at once: the thread that starts rinit ends.
+    ("parent-death-signal", &[&["-p", "URG"], &["RINIT_PARENT_DEATH_SIGNAL=URG"]]),
     ("grace", &[&["--grace", "1h"], &["--grace", "0.2", "-vvv"], &["RINIT_GRACE=0.2"]]),
     ("kill-after", &[&["--kill-after", "1h"], &["RINIT_KILL_AFTER=1h"]]),
     ("warn-on-reap", &[&["-w"], &["-w", "-vvv"], &["RINIT_WARN_ON_REAP=1"]]),
