@@ -51,13 +51,14 @@ pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
 /// Looks for the command in the directories of PATH, of which an empty one is the working directory.
 fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
     let mut answer = Refusal { errno: Errno::ENOENT, hint: "" };
-    let name = name.to_bytes_with_nul();
-    if name == b"\0" {
+    if name.is_empty() {
         return answer;
     }
-    if name.len() > libc::NAME_MAX as usize {
-        return Refusal { errno: Errno::ENAMETOOLONG, ..answer };
+    // NAME_MAX does not count the NUL.
+    if name.to_bytes().len() > libc::NAME_MAX as usize {
+        return Refusal { errno: Errno::ENAMETOOLONG, hint: "" };
     }
+    let name = name.to_bytes_with_nul();
     for directory in path.split(|byte| *byte == b':') {
         let is_usual = directory.len() + 1 + name.len() <= USUAL;
         let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<LONGEST> };

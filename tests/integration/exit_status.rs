@@ -10,6 +10,7 @@ tests! {
     a_death_by_a_signal_gives_128_and_its_number,
     a_command_that_cannot_be_started_is_126_or_127_and_says_why,
     a_script_without_an_interpreter_line_runs_by_sh,
+    a_file_with_a_nul_in_its_first_line_is_no_script,
     a_command_is_found_in_path_past_what_cannot_be_run,
     a_remapped_code_becomes_0_and_no_other_does,
     a_program_for_another_machine_is_said_to_be_one,
@@ -72,6 +73,19 @@ fn a_script_without_an_interpreter_line_runs_by_sh() {
     for role in BOTH_ROLES {
         let outcome = run(role, &[script.as_str(), "with arguments"]);
         assert_eq!((outcome.code, outcome.stdout), (5, format!("{script} with arguments\n")));
+    }
+}
+
+fn a_file_with_a_nul_in_its_first_line_is_no_script() {
+    let temp = TempDir::new();
+    let binary = temp.write("binary", b"exit 5 # \0\n", 0o755);
+    // The shell may find data behind its last line.
+    let script = temp.write("script", b"exit 5\n\0", 0o755);
+    for role in BOTH_ROLES {
+        let outcome = run(role, &[binary.as_str()]);
+        assert_eq!(outcome.code, 126, "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.ends_with("Exec format error\n"), "{role:?}: {}", outcome.stderr);
+        assert_eq!(run(role, &[script.as_str()]).code, 5, "{role:?}");
     }
 }
 

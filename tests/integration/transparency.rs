@@ -27,6 +27,7 @@ tests! {
     the_pid_for_systemd_names_the_command,
     a_command_is_found_however_long_the_name_of_its_directory_is,
     an_entry_of_path_that_makes_a_name_too_long_is_passed_over,
+    the_longest_name_of_a_file_is_found_and_a_longer_one_is_said_to_be_too_long,
 }
 
 fn mask_and_dispositions_are_those_without_rinit() {
@@ -264,5 +265,18 @@ fn an_entry_of_path_that_makes_a_name_too_long_is_passed_over() {
                 assert_eq!(outcome.code, 127, "{role:?} {length}: {}", outcome.stderr);
             }
         }
+    }
+}
+
+fn the_longest_name_of_a_file_is_found_and_a_longer_one_is_said_to_be_too_long() {
+    let temp = TempDir::new();
+    let longest = "x".repeat(libc::NAME_MAX as usize);
+    temp.write(&longest, b"#!/bin/sh\nexit 9\n", 0o755);
+    for role in BOTH_ROLES {
+        let run = |name: &str| run_with(role, &["--", name], |command| command.env("PATH", temp.path()));
+        assert_eq!(run(&longest).code, 9, "{role:?}");
+        let outcome = run(&format!("{longest}x"));
+        assert_eq!(outcome.code, 126, "{role:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("File name too long"), "{role:?}: {}", outcome.stderr);
     }
 }
