@@ -203,7 +203,7 @@ impl Supervisor<'_> {
                         ReapOutcome::MainContinued => (self.forwarded_stop, self.is_stopped) = (None, false),
                         ReapOutcome::Failed(errno) => {
                             failures += 1;
-                            if failures > REAP_FAILURES {
+                            if failures == REAP_FAILURES {
                                 error!("cannot wait for the main child: {}; exiting without its code", errno.desc());
                                 return self.config.persona.codes.failure;
                             }

@@ -13,6 +13,8 @@ tests! {
     requires [Namespaces];
     a_refused_call_of_the_start_is_said_or_made_up_for requires [Program("strace")],
     a_real_sandbox_is_survived_as_well,
+    without_any_call_that_waits_for_children_it_ends_with_a_message,
+    calls_that_wait_for_children_may_fail_for_a_while requires [Program("strace")],
 }
 
 /// What the C library needs for its own start: it aborts without some, before a line of rinit's runs.
@@ -153,6 +155,38 @@ fn a_real_sandbox_is_survived_as_well() {
                     assert!(text.contains("]: error: "), "{role:?} {name} {errno}: {text}");
                 }
             }
+        }
+    }
+}
+
+/// Both calls that can tell which child has ended.
+const WAITS: [&str; 2] = ["wait4", "waitid"];
+
+fn without_any_call_that_waits_for_children_it_ends_with_a_message() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let mut command = program(probe());
+        for number in [libc::SYS_wait4, libc::SYS_waitid] {
+            command.args(["refuse", &number.to_string(), &libc::EPERM.to_string()]);
+            command.arg(if number == libc::SYS_wait4 { probe().into() } else { rinit() });
+        }
+        let mut running = Running::spawn_captured(role, command.args([&probe(), "record", &file, "15", "7"]));
+        wait_until_ready(&file);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 125, "{role:?}: {}", running.stderr());
+        assert!(running.stderr().contains("cannot wait for the main child"), "{role:?}: {}", running.stderr());
+    }
+}
+
+fn calls_that_wait_for_children_may_fail_for_a_while() {
+    for role in BOTH_ROLES {
+        let inject = WAITS.map(|call| format!("inject={call}:error=EPERM:when=1..20"));
+        let held = HeldProcess::new(role, &[&probe(), "exit", "7"], |command| command);
+        let mut traced = held.traced(&["-e", &inject[0], "-e", &inject[1]]);
+        assert_eq!(traced.running.exit_code(), 7, "{role:?}: {}", traced.running.stderr());
+        for call in WAITS {
+            assert!(traced.calls().iter().filter(|made| *made == call).count() >= 20, "{role:?}: {call}");
         }
     }
 }
