@@ -45,7 +45,7 @@ impl EventSource {
     /// reaping goes on.
     pub(super) fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
         // Checked first, so that a steady stream of events cannot postpone the deadline.
-        if has_passed(deadline) {
+        if time_left(deadline).is_some_and(|left| left.is_zero()) {
             return Event::Deadline;
         }
         if self.signals_in_a_row >= IN_A_ROW {
@@ -67,7 +67,7 @@ impl EventSource {
         }
         match signal::wait(SignalSet::ALL, time_left(deadline)) {
             Ok(info) => self.taken(info),
-            Err(Errno::EAGAIN) if has_passed(deadline) => Event::Deadline,
+            // Also if the time is over. The next call looks at the clock.
             Err(errno) => {
                 self.wait_failed(errno);
                 Event::Child
@@ -121,10 +121,37 @@ impl EventSource {
     }
 }
 
-fn has_passed(deadline: Option<Instant>) -> bool {
-    time_left(deadline).is_some_and(|left| left.is_zero())
-}
-
 fn time_left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal as Number, raise};
+
+    /// The next event while these signals are pending for the test's thread, which blocks all.
+    fn next(events: &mut EventSource, pending: &[Number]) -> Event {
+        signal::set_mask(SignalSet::ALL).unwrap();
+        pending.iter().for_each(|number| raise(*number).unwrap());
+        events.next(false, None)
+    }
+
+    #[test]
+    fn children_without_end_do_not_hold_up_a_signal() {
+        let mut events = EventSource::default();
+        // SIGCHLD has the lower number, so the kernel hands it out first.
+        let is_child = |_: &u32| matches!(next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]), Event::Child);
+        assert_eq!((0..2 * IN_A_ROW).take_while(is_child).count(), IN_A_ROW as usize);
+    }
+
+    #[test]
+    fn signals_without_end_do_not_hold_up_children() {
+        let mut events = EventSource::default();
+        let mut is_signal =
+            |_: &u32| matches!(next(&mut events, &[Number::SIGUSR1, Number::SIGCHLD]), Event::Signal(_));
+        for _ in 0..2 {
+            assert_eq!((0..2 * IN_A_ROW).take_while(&mut is_signal).count(), IN_A_ROW as usize);
+        }
+    }
 }
