@@ -9,6 +9,7 @@ use crate::harness::{
 tests! {
     requires [Namespaces];
     a_background_job_whose_command_is_stopped_and_continued_by_hand_goes_on_and_ends requires [Program("zsh")],
+    a_job_that_bg_has_moved_away_is_not_suspended_with_its_command requires [Program("zsh")],
     a_background_job_that_is_stopped_by_hand_can_be_resumed_by_fg requires [Program("zsh")],
     a_foreground_job_whose_command_is_stopped_by_hand_is_suspended requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z,
@@ -43,6 +44,26 @@ fn a_background_job_whose_command_is_stopped_and_continued_by_hand_goes_on_and_e
                 std::fs::remove_file(&file).unwrap();
             }
         }
+    });
+}
+
+fn a_job_that_bg_has_moved_away_is_not_suspended_with_its_command() {
+    UserShell::each(|user| {
+        let job = user.enter_job("INIT HOLD");
+        user.press(CTRL_Z);
+        user.expect_stopped();
+        user.run("bg");
+        wait_until_stopped(job.rinit, false);
+        wait_until_stopped(job.command, false);
+        kill(job.command, libc::SIGSTOP);
+        wait_until_stopped(job.command, true);
+        // A higher number than SIGCHLD's: when it has been taken, rinit knows of the stop, and runs.
+        kill(job.rinit, libc::SIGWINCH);
+        wait_until("rinit to take a signal", || has_taken(job.rinit, libc::SIGWINCH).then_some(()));
+        kill(job.command, libc::SIGCONT);
+        kill(job.rinit, libc::SIGTERM);
+        user.run("wait");
+        user.wait_until_alone();
     });
 }
 
