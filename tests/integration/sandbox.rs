@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::trace::{HeldProcess, start_of_command, with_terminal};
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, count_recorded, probe, program, rinit, wait_until, wait_until_ready,
+    BOTH_ROLES, Role, Running, TempDir, children, count_recorded, in_pid_namespace_of, kill, pid_of, probe, program,
+    rinit, wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -14,6 +15,8 @@ tests! {
     a_refused_call_of_the_start_is_said_or_made_up_for requires [Program("strace")],
     a_real_sandbox_is_survived_as_well,
     without_any_call_that_waits_for_children_it_ends_with_a_message,
+    without_wait4_every_child_is_reaped_all_the_same,
+    without_pidfd_open_who_entered_from_outside_is_waited_for,
     calls_that_wait_for_children_may_fail_for_a_while requires [Program("strace")],
 }
 
@@ -48,7 +51,7 @@ fn outcome(role: Role, options: &[&str], strace: &[&str], on_terminal: bool) -> 
             code => Err(format!("ended with {code:?} and {:?}", text())),
         };
     }
-    crate::harness::kill(traced.pid, libc::SIGTERM);
+    kill(traced.pid, libc::SIGTERM);
     if !becomes(|| count_recorded(&file, "15 plain") == 1) {
         return Err(format!("SIGTERM is not forwarded: {:?}\n{}", text(), traced.calls().join(" ")));
     }
@@ -164,19 +167,61 @@ const WAITS: [&str; 2] = ["wait4", "waitid"];
 
 fn without_any_call_that_waits_for_children_it_ends_with_a_message() {
     for role in BOTH_ROLES {
-        let temp = TempDir::new();
-        let file = temp.file("log");
-        let mut command = program(probe());
-        for number in [libc::SYS_wait4, libc::SYS_waitid] {
-            command.args(["refuse", &number.to_string(), &libc::EPERM.to_string()]);
-            command.arg(if number == libc::SYS_wait4 { probe().into() } else { rinit() });
+        // ECHILD would mean that there is no main child.
+        for errno in [libc::EPERM, libc::ECHILD] {
+            let temp = TempDir::new();
+            let file = temp.file("log");
+            let mut command = program(probe());
+            command.args(["refuse", &libc::SYS_wait4.to_string(), &errno.to_string(), &probe()]);
+            command.args(["refuse", &libc::SYS_waitid.to_string(), &errno.to_string()]).arg(rinit());
+            let mut running = Running::spawn_captured(role, command.args([&probe(), "record", &file, "15", "7"]));
+            wait_until_ready(&file);
+            running.kill(libc::SIGTERM);
+            assert_eq!(running.exit_code(), 125, "{role:?} {errno}: {}", running.stderr());
+            assert!(running.stderr().contains("cannot wait for the main child"), "{role:?}: {}", running.stderr());
         }
-        let mut running = Running::spawn_captured(role, command.args([&probe(), "record", &file, "15", "7"]));
-        wait_until_ready(&file);
-        running.kill(libc::SIGTERM);
-        assert_eq!(running.exit_code(), 125, "{role:?}: {}", running.stderr());
-        assert!(running.stderr().contains("cannot wait for the main child"), "{role:?}: {}", running.stderr());
     }
+}
+
+fn without_wait4_every_child_is_reaped_all_the_same() {
+    for role in BOTH_ROLES {
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            let temp = TempDir::new();
+            let file = temp.file("log");
+            let mut command = program(probe());
+            command.args(["refuse", &libc::SYS_wait4.to_string(), &errno.to_string()]).arg(rinit());
+            command.args(["--wait-all", &probe(), "record-detached", &file]);
+            let mut running = Running::spawn_captured(role, &mut command);
+            wait_until_ready(&file);
+            let daemon = pid_of(&file);
+            wait_until("the main child to be reaped", || (children(running.pid) == [daemon]).then_some(()));
+            assert!(running.is_running());
+            kill(daemon, libc::SIGKILL);
+            assert_eq!(running.exit_code(), 0, "{role:?} {errno}: {}", running.stderr());
+        }
+    }
+}
+
+fn without_pidfd_open_who_entered_from_outside_is_waited_for() {
+    let temp = TempDir::new();
+    let (file, log) = (temp.file("go"), temp.file("log"));
+    let script = format!("until [ -s {file} ]; do :; done; exit 3");
+    let mut command = program(probe());
+    command.args(["refuse", &libc::SYS_pidfd_open.to_string(), &libc::EPERM.to_string()]).arg(rinit());
+    let mut running = Running::spawn(Role::Pid1, command.args(["--wait-all", "/bin/sh", "-c", &script]));
+    running.wait_until_signals_are_blocked();
+    let mut recorder = in_pid_namespace_of(running.pid).args([&probe(), "record", &log, "12", "0"]).spawn().unwrap();
+    wait_until_ready(&log);
+    std::fs::write(&file, "go").unwrap();
+    wait_until("the main child to be reaped", || children(running.pid).is_empty().then_some(()));
+    running.kill(libc::SIGHUP);
+    wait_until_recorded(&log, &["1 plain"]);
+    assert!(running.is_running());
+    running.kill(libc::SIGUSR2);
+    assert!(recorder.wait().unwrap().success());
+    // Nothing tells rinit of that end. It looks when it is told of another one.
+    running.kill(libc::SIGCHLD);
+    assert_eq!(running.exit_code(), 3);
 }
 
 fn calls_that_wait_for_children_may_fail_for_a_while() {
