@@ -5,8 +5,8 @@ use std::process::{Child, Stdio};
 
 use crate::harness::trace::HeldProcess;
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, children, command, in_pid_namespace_of, kill, pid_of, probe, program,
-    recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, command, count_zombies, in_pid_namespace_of, kill, pid_of, probe,
+    program, recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -15,6 +15,7 @@ tests! {
     a_time_beyond_any_clock_is_one_without_end,
     without_it_nobody_is_asked_or_waited_for,
     an_empty_container_is_left_at_once,
+    zombies_by_the_hundred_are_nobody_who_is_left,
     who_ignores_sigterm_is_killed_at_the_deadline,
     who_is_stopped_is_woken_to_finish,
     signals_reach_all_that_is_left_meanwhile,
@@ -65,6 +66,24 @@ fn an_empty_container_is_left_at_once() {
         let outcome = run(role, &["-v", "--grace", LONG, "sh", "-c", "exit 3"]);
         assert_eq!(outcome.code, 3);
         assert!(!outcome.stderr.contains("left behind"), "{}", outcome.stderr);
+    }
+}
+
+fn zombies_by_the_hundred_are_nobody_who_is_left() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("go");
+        let script = format!("until [ -s {file} ]; do :; done; exec {} orphans 100", probe());
+        let mut running = Running::spawn_captured(role, &mut command(&["-v", "--grace", LONG, "sh", "-c", &script]));
+        running.main_child();
+        // So that all of them, and the main child, have ended when it looks.
+        running.kill(libc::SIGSTOP);
+        wait_until("rinit to stop", || (state(running.pid) == Some('T')).then_some(()));
+        fs::write(&file, "go").unwrap();
+        wait_until("all to have ended", || (count_zombies(running.pid) == 101).then_some(()));
+        running.kill(libc::SIGCONT);
+        assert_eq!(running.exit_code(), 0, "{role:?}");
+        assert!(!running.stderr().contains("left behind"), "{role:?}: {}", running.stderr());
     }
 }
 
