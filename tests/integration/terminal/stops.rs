@@ -3,7 +3,7 @@
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session, group_of};
 use crate::harness::shell::{Owner, UserShell, has_taken, wait_until_stopped};
 use crate::harness::{
-    BOTH_ROLES, Role, TempDir, command, kill, probe, program, rinit, state, wait_until, wait_until_ready,
+    BOTH_ROLES, Role, TempDir, command, kill, pid_of, probe, program, rinit, state, wait_until, wait_until_ready,
 };
 
 tests! {
@@ -16,6 +16,8 @@ tests! {
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_job requires [Program("zsh")],
     a_stop_that_somebody_sent_lasts_until_continue,
     a_stop_that_somebody_sent_suspends_the_job,
+    an_orphan_that_is_stopped_and_continued_is_its_own_affair,
+    an_orphan_of_a_job_that_is_stopped_does_not_suspend_the_job,
     a_continue_that_overtakes_the_news_of_a_stop_is_not_lost,
 }
 
@@ -234,6 +236,44 @@ fn a_stop_that_somebody_sent_suspends_the_job() {
         assert_eq!(session.job(), (rinit, command));
         session.says("on");
     }
+}
+
+fn an_orphan_that_is_stopped_and_continued_is_its_own_affair() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{} record-detached {file}; exec cat", probe());
+        let mut session = Session::start(role, command(&["-vvv", "-w", "sh", "-c", &script]));
+        let cat = session.command();
+        wait_until_ready(&file);
+        let orphan = pid_of(&file);
+        for _ in 0..2 {
+            kill(orphan, libc::SIGSTOP);
+            session.expect("was stopped by SIGSTOP");
+            kill(orphan, libc::SIGCONT);
+            session.expect("was continued");
+        }
+        session.wait_until_foreground(group_of(cat));
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+        assert!(!session.rest().contains("reaped orphan"), "{role:?}");
+    }
+}
+
+fn an_orphan_of_a_job_that_is_stopped_does_not_suspend_the_job() {
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    let mut session = Session::shell(BASH);
+    session.run_rinit(&format!("sh -c '$PROBE record-detached {file}; exec cat'"));
+    let (rinit, command) = session.job();
+    wait_until_ready(&file);
+    let orphan = pid_of(&file);
+    kill(orphan, libc::SIGSTOP);
+    wait_until_stopped(orphan, true);
+    kill(rinit, libc::SIGWINCH);
+    wait_until("rinit to take a signal", || has_taken(rinit, libc::SIGWINCH).then_some(()));
+    session.says("on");
+    assert_eq!(session.job(), (rinit, command));
 }
 
 fn a_continue_that_overtakes_the_news_of_a_stop_is_not_lost() {
