@@ -191,7 +191,7 @@ pub(super) fn acquire_terminal() {
 /// Opens the controlling terminal: tty(4). The leader of a session without one acquires that at standard input, as an interactive
 /// shell would, unless it is another session's.
 fn open() -> Option<OwnedFd> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     match nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
         Ok(opened) => {
             let opened = descriptor::move_above_stderr(opened).ok()?;

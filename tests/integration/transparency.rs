@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::harness::pty::Session;
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, command, open_descriptors, probe, program, read_to_end, rinit, run, run_to_end,
     run_with, wait_until, wait_until_ready,
@@ -18,6 +19,7 @@ tests! {
     mask_and_dispositions_are_those_without_rinit,
     a_sigchld_that_was_ignored_costs_no_exit_code,
     descriptors_directory_environment_umask_limits_and_session_are_those_without_rinit,
+    on_a_terminal_the_command_has_the_descriptors_that_it_has_without_rinit,
     variables_that_name_rinits_pid_name_the_commands,
     arguments_are_bytes,
     the_commands_own_options_stay_its_own,
@@ -103,6 +105,21 @@ fn descriptors_directory_environment_umask_limits_and_session_are_those_without_
         assert_eq!(below, bare, "{role:?}");
         assert!(below[0].contains(" 9]") || below[0].contains(" 9,"), "{}", below[0]);
         assert_eq!(group, pid, "a group of its own");
+    }
+}
+
+fn on_a_terminal_the_command_has_the_descriptors_that_it_has_without_rinit() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let descriptors = |name: &str, mut command: Command| {
+            let file = temp.file(name);
+            command.args(["facts", &file]);
+            let mut session = Session::start(role, command);
+            assert_eq!(session.leader.exit_code(), 0, "{role:?}: {}", session.rest());
+            fs::read_to_string(file).unwrap().lines().next().unwrap().to_owned()
+        };
+        let bare = descriptors("bare", program(probe()));
+        assert_eq!(descriptors("below", command(&[&probe()])), bare, "{role:?}");
     }
 }
 
