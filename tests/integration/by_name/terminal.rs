@@ -11,6 +11,7 @@ tests! {
     ctrl_c_ends_a_job_with_the_code_that_the_shell_sees_with_the_original,
     ctrl_z_and_fg_do_to_a_job_what_they_do_with_dumb_init,
     an_interactive_shell_as_the_command_of_pid_1_works_as_with_the_original,
+    the_command_of_pid_1_has_the_controlling_terminal_that_it_has_with_the_original,
 }
 
 /// Starts a job of the shell's that holds the terminal. Returns the init and the command.
@@ -115,6 +116,20 @@ fn an_interactive_shell_as_the_command_of_pid_1_works_as_with_the_original() {
             session.prompt();
             session.line("exit 7");
             (has_job_control, code, session.leader.exit_code())
+        });
+        faults.compare(&format!("{name} {options}"), &theirs, &ours, None);
+    }
+    faults.check();
+}
+
+fn the_command_of_pid_1_has_the_controlling_terminal_that_it_has_with_the_original() {
+    let (temp, mut faults) = (TempDir::new(), Faults::default());
+    for (name, options) in [("tini", ""), ("dumb-init", ""), ("dumb-init", "-c")] {
+        let [theirs, ours] = original_and_rinit(&temp, name).map(|path| {
+            let mut command = init(&path, "", options);
+            // A shell that is not interactive acquires no terminal by itself.
+            command.args(["--", "sh", "-c", "if : </dev/tty; then exit 3; else exit 4; fi"]);
+            Session::start(Role::Pid1, command).leader.exit_code()
         });
         faults.compare(&format!("{name} {options}"), &theirs, &ours, None);
     }
