@@ -31,7 +31,8 @@ fn a_foreground_group_that_has_died_is_replaced() {
     for role in BOTH_ROLES {
         for options in SCOPES {
             // An interactive shell takes the terminal, and is killed before it can give it back.
-            let words = [options, &["bash", "-c", "bash -i -c 'kill -9 $$'; read x; echo got=$x; exec cat"]].concat();
+            let words =
+                [options, &["bash", "-c", "bash --norc -i -c 'kill -9 $$'; read x; echo got=$x; exec cat"]].concat();
             println!("{role:?}, {words:?}");
             let mut session = Session::start(role, command(&words));
             session.line("a line");
@@ -49,7 +50,7 @@ fn a_foreground_group_that_has_died_is_replaced() {
 
 fn a_foreground_group_that_has_died_is_replaced_in_a_job() {
     UserShell::each(|user| {
-        user.enter("INIT -- bash -c 'bash -i -c \"kill -9 \\$\\$\"; read x; echo got=$x'");
+        user.enter("INIT -- bash -c 'bash --norc -i -c \"kill -9 \\$\\$\"; read x; echo got=$x'");
         let job = user.started_job();
         wait_until("the command to have the foreground", || (user.foreground() == group_of(job.command)).then_some(()));
         user.line("a line");
