@@ -20,6 +20,7 @@ tests! {
     a_policy_that_allows_no_fork_is_named_or_the_command_has_it requires [Root],
     a_sigkill_on_the_parents_death_takes_the_command_along,
     another_signal_on_the_parents_death_is_forwarded_and_ends_nothing,
+    a_rinit_that_is_killed_leaves_the_command_alone_unless_it_was_to_die_with_its_parent,
     a_rinit_that_is_killed_while_the_command_starts_takes_it_along requires [Program("strace")],
     a_child_that_was_there_before_rinit_is_reaped_whatever_signal_its_end_sends,
     a_grace_period_awaits_a_child_that_was_there_before_rinit,
@@ -130,6 +131,23 @@ fn another_signal_on_the_parents_death_is_forwarded_and_ends_nothing() {
     running.kill(libc::SIGKILL);
     wait_until_recorded(&file, &["10 plain"]);
     assert_eq!(state(main_child), Some('S'));
+}
+
+fn a_rinit_that_is_killed_leaves_the_command_alone_unless_it_was_to_die_with_its_parent() {
+    for (starter, options) in [(&[][..], &[][..]), (&[], &["-p", "USR2"]), (&["with-parent-death-signal", "10"], &[])] {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let mut command = program(if starter.is_empty() { rinit() } else { probe().into() });
+        command.args(starter).args((!starter.is_empty()).then(rinit)).args(options).args([&probe(), "record", &file]);
+        let running = Running::spawn(Role::Subreaper, &mut command);
+        wait_until_ready(&file);
+        let main_child = pid_of(&file);
+        running.kill(libc::SIGKILL);
+        wait_until_gone(running.pid);
+        // One that is being killed takes no other signal.
+        kill(main_child, libc::SIGHUP);
+        wait_until_recorded(&file, &["1 plain"]);
+    }
 }
 
 fn a_rinit_that_is_killed_while_the_command_starts_takes_it_along() {
