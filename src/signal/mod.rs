@@ -227,5 +227,7 @@ mod tests {
             let signal = Signal::from_number(number).unwrap();
             assert_eq!(Signal::parse(&signal.to_string()), Some(signal));
         }
+        assert_eq!(Signal::from_number(33).unwrap().to_string(), "signal 33");
+        assert_eq!(format!("{:?}", Signal::TERM), "SIGTERM");
     }
 }
