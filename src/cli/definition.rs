@@ -50,7 +50,7 @@ pub(super) const COMMAND: &str = "command";
 pub(super) const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), " - git.", env!("RINIT_COMMIT"));
 
 const FOOTER: &str = "\
-A variable stands for its option; the command line wins. A boolean is 1, true, yes, on or
+Each variable sets its option; the command line wins. A boolean is 1, true, yes, on or
 0, false, no, off. DURATION is 10, 0.5, 10s, 2m, 1h or 1d. SIGNAL is TERM, SIGTERM, 15, RTMIN+n
 or RTMAX-n.
 
@@ -69,7 +69,7 @@ pub fn command() -> Command {
     let arguments = [signals(), leaving(), messages(), instead(), about(), accepted()].into_iter().flatten();
     Command::new("rinit")
         .version(VERSION_TEXT)
-        .about("An init for containers: reaps orphans, passes signals on, exits with the command's code.")
+        .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
         .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
         .after_help(FOOTER)
         .disable_help_flag(true)
@@ -90,13 +90,13 @@ pub fn command() -> Command {
 fn signals() -> Vec<Arg> {
     let arguments = vec![
         flag(SINGLE_CHILD.option).short('c').help("Forward signals to the main child alone, not to its process group"),
-        flag(ALL.option).short('a').help("Forward signals to every process, those of daemons included"),
-        list(REWRITE.option, "FROM:TO")
-            .short('r')
-            .help("Forward signal TO in place of FROM; TO 0 or none drops it; repeatable, or a list with commas"),
+        flag(ALL.option).short('a').help("Forward signals to every process, daemons included"),
+        list(REWRITE.option, "FROM:TO").short('r').help(
+            "Forward signal TO in place of FROM; TO 0 or none drops the signal; repeatable, or a comma-separated list",
+        ),
         value(PARENT_DEATH_SIGNAL.option, "SIGNAL")
             .short('p')
-            .help("Receive SIGNAL, and so forward it, when rinit's own parent dies"),
+            .help("If rinit's parent dies, receive SIGNAL and forward it"),
     ];
     section("Signals", arguments)
 }
@@ -104,17 +104,18 @@ fn signals() -> Vec<Arg> {
 fn leaving() -> Vec<Arg> {
     let arguments = vec![
         list(REMAP_EXIT.option, "CODE").short('e').help(
-            "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a list with commas",
+            "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list",
         ),
         value(GRACE.option, "DURATION").help(
-            "When the command has ended, send SIGTERM to every process left and wait this long for them; \
-             without it, exit at once",
+            "When the command has ended, send SIGTERM to every process left, and kill those that have not ended \
+             after this time; without it, exit at once",
         ),
         flag(WAIT_ALL.option).help("When the command has ended, wait until every process left has ended by itself"),
-        value(KILL_AFTER.option, "DURATION")
-            .help("Kill a command that has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, never"),
+        value(KILL_AFTER.option, "DURATION").help(
+            "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, never",
+        ),
     ];
-    section("Leaving", arguments)
+    section("Exit", arguments)
 }
 
 fn messages() -> Vec<Arg> {
@@ -130,9 +131,9 @@ fn messages() -> Vec<Arg> {
 
 fn instead() -> Vec<Arg> {
     let arguments = vec![
-        flag(PAUSE).short('P').help("Run no command: reap and wait, exit 0 on SIGTERM or SIGINT"),
+        flag(PAUSE).short('P').help("Run no command: reap orphans until SIGTERM or SIGINT, then exit with 0"),
         value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
-        flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit 1 if there are any"),
+        flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit with 1 if there are any"),
     ];
     section("Instead of a command", arguments)
 }
@@ -153,8 +154,8 @@ fn accepted() -> Vec<Arg> {
             .hide_short_help(true)
             .help("No effect: rinit is always a subreaper if it is not PID 1"),
         flag(GROUP.option).short('g').hide_short_help(true).help(
-            "Forward signals to the process group; this is the default, unless rinit is called tini, docker-init, \
-             catatonit or podman-init",
+            "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
+             otherwise no effect, since that is the default",
         ),
     ];
     section("For users of tini and catatonit", arguments)

@@ -21,14 +21,16 @@ tests! {
 
 /// What clap knows nothing of: the sections after the options.
 const MAN_PAGE_END: &str = r#".SH ENVIRONMENT
-Each option above that names a variable can be given by it: set by a runtime's \-\-init, where options are out of reach.
-An empty variable is an unset one. A wrong value is refused even where the command line wins.
+An option that names a variable can also be set by that variable, for example under \-\-init of a container runtime,
+where rinit cannot be given options.
+An empty variable counts as unset. A wrong value is refused even if the command line wins over the variable.
 .SH VALUES
 SIGNAL is TERM, SIGTERM, 15, RTMIN+n or RTMAX\-n, in any case. DURATION is 10, 0.5, 10s, 2m, 1h or 1d.
+A variable that switches an option on or off is 1, true, yes, on or 0, false, no, off.
 .SH EXIT STATUS
 .TP
 .I n
-The command exited with it.
+The command exited with n.
 .TP
 .RI 128+ n
 Signal n killed the command.
@@ -40,7 +42,7 @@ The command was not found.
 It was found and cannot be run.
 .TP
 125
-rinit itself could not do its work: bad usage, fork refused.
+rinit itself failed: wrong usage, fork refused.
 .SH EXAMPLES
 The last lines of a Dockerfile:
 .PP
@@ -49,7 +51,7 @@ The last lines of a Dockerfile:
     CMD ["/app/server", "\-\-port", "8080"]
 .fi
 .PP
-Who does not wait for its children:
+Names the processes that do not wait for their children:
 .PP
 .nf
     docker exec CONTAINER /rinit \-\-zombies
@@ -68,7 +70,8 @@ fn definition() -> clap::Command {
 }
 
 fn man_page() -> String {
-    let man = Man::new(rinit::cli::definition::command());
+    // Man leaves out what an option means if the short help hides the option.
+    let man = Man::new(rinit::cli::definition::command().mut_args(|argument| argument.hide_short_help(false)));
     // Without a date: it would be the build's, and two builds would differ.
     let title = concat!(".TH RINIT 1 \"\" \"rinit ", env!("CARGO_PKG_VERSION"), "\" \"User Commands\"\n");
     let mut page = title.as_bytes().to_vec();
@@ -123,6 +126,10 @@ fn the_man_page_is_read_without_an_error_and_names_every_option() {
     for argument in rinit::cli::definition::command().get_arguments() {
         let Some(long) = argument.get_long() else { continue };
         assert!(plain.contains(&format!("--{long}")), "{long} is missing in {plain}");
+        // A page has its own line breaks and hyphens.
+        let letters = |text: &str| text.chars().filter(|letter| letter.is_alphanumeric()).collect::<String>();
+        let help = letters(&argument.get_help().unwrap().to_string());
+        assert!(letters(&plain).contains(&help), "what {long} means is missing in {plain}");
     }
 }
 
@@ -139,11 +146,12 @@ fn each_shell_completes_an_option() {
 }
 
 /// The documents that a user reads.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "docs/limits.md",
     "docs/migration.md",
     "examples/README.md",
     "examples/chromium/README.md",
