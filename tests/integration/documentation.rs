@@ -191,6 +191,7 @@ fn the_readme_names_every_option_and_variable() {
 
 fn the_readmes_two_commands_are_what_they_say() {
     let text = fs::read_to_string(file("README.md")).unwrap();
+    assert!(text.contains(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or later")), "README names another Rust");
     let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("    ")).collect();
     let first = commands.iter().find_map(|line| line.strip_prefix("cargo run --release -- ")).unwrap();
     let rinit = std::env::var("RINIT_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rinit").into());
