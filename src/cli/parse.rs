@@ -107,7 +107,7 @@ fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
         return Ok(Wish::Run { command, is_separated });
     };
     if let Some(other) = chosen.next() {
-        return Err(Error::Usage(format!("{mode} and {other} exclude each other; give one of them")));
+        return Err(Error::Usage(format!("{mode} and {other} cannot be used together; use one of them")));
     }
     if let Some(word) = command.first() {
         let word = Escaped::bytes(word.to_bytes());
@@ -115,7 +115,7 @@ fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
     }
     match cli.value(names::INSTALL) {
         Some(path) if path.is_empty() => {
-            Err(values::refused("--install", path, "PATH is a file to write or a directory"))
+            Err(values::refused("--install", path, "PATH is a directory, or the file to write"))
         }
         Some(path) => Ok(Wish::OneShot(Action::Install(path.clone()))),
         None if cli.flag(names::ZOMBIES) => Ok(Wish::OneShot(Action::Zombies)),
@@ -192,7 +192,7 @@ fn config(persona: &'static Persona, cli: &CliArgs<'_>, variables: Variables<'_>
 fn target(persona: &'static Persona, settings: &Settings<'_>) -> Result<Target, Error> {
     let cli = settings.cli;
     let exclusive = |one: bool, other: bool, names: &str| match one && other {
-        true => Err(Error::Usage(format!("{names} exclude each other; use one of them"))),
+        true => Err(Error::Usage(format!("{names} cannot be used together; use one of them"))),
         false => Ok(()),
     };
     let (single_child, all) = (cli.flag(names::SINGLE_CHILD.option), cli.flag(names::ALL.option));
@@ -309,11 +309,14 @@ fn one_line_error(error: &clap::Error) -> String {
         _ => String::new(),
     };
     let argument = word(ContextKind::InvalidArg);
+    // clap's mark of an option that may be repeated.
+    let argument = argument.trim_end_matches("...");
     let value = word(ContextKind::InvalidValue);
     let what = match error.kind() {
         ErrorKind::UnknownArgument => {
-            let similar = similar_option(&argument).map_or(String::new(), |name| format!("; is --{name} meant?"));
-            format!("unknown option '{argument}'{similar}; what belongs to the command comes after it or after --")
+            let kind = if is_ambiguous(argument) { "ambiguous" } else { "unknown" };
+            let similar = similar_option(argument).map_or(String::new(), |name| format!("; did you mean --{name}?"));
+            format!("{kind} option '{argument}'{similar}; write the command's own options after the command")
         }
         ErrorKind::TooManyValues => format!("option '{argument}' takes no value, but '{value}' was given"),
         ErrorKind::InvalidValue if value.is_empty() => format!("option '{argument}' needs a value"),
@@ -321,6 +324,12 @@ fn one_line_error(error: &clap::Error) -> String {
         _ => format!("option '{argument}' is wrong: {}", error.kind()),
     };
     format!("{what}; see 'rinit --help'")
+}
+
+/// Whether a long option is an abbreviation of several.
+fn is_ambiguous(argument: &str) -> bool {
+    let is_long = |name: &str| argument.strip_prefix("--").is_some_and(|begin| name.starts_with(begin));
+    names::command().get_arguments().filter_map(|argument| argument.get_long()).filter(|name| is_long(name)).count() > 1
 }
 
 /// The long option that was probably meant.
@@ -460,7 +469,16 @@ mod tests {
             [("--garce", "--grace"), ("--singlechild", "--single-child"), ("--zombie-list", "--zombies")]
         {
             let error = parse_words(&[wrong, "x"]).unwrap_err().to_string();
-            assert_eq!(error.contains(&format!("is {meant} meant?")), wrong != "--zombie-list", "{error}");
+            assert_eq!(error.contains(&format!("did you mean {meant}?")), wrong != "--zombie-list", "{error}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_abbreviation_is_called_that() {
+        for (wrong, kind) in [("--ki", "ambiguous"), ("--re=1:2", "ambiguous"), ("--kix", "unknown"), ("-x", "unknown")]
+        {
+            let error = parse_words(&[wrong, "x"]).unwrap_err().to_string();
+            assert!(error.starts_with(kind), "{error}");
         }
     }
 

@@ -54,7 +54,7 @@ pub(super) fn effective_rewrite(source: &str, value: &OsStr) -> Result<Rewrite, 
     if rule.0.is_forwarded() {
         Ok(rule)
     } else {
-        Err(refused(source, value, &format!("{} cannot be received or is never forwarded", rule.0)))
+        Err(refused(source, value, &format!("{} is never forwarded", rule.0)))
     }
 }
 
@@ -112,8 +112,8 @@ pub(super) fn log_filter<'a>(source: &str, value: &'a OsStr) -> Result<&'a str, 
     };
     let text = value.to_str().filter(|text| !text.contains('/'));
     text.filter(|text| text.split(',').all(|directive| is_directive(directive.trim()))).ok_or_else(|| {
-        let accepted = "use off, error, warn, info, debug or trace, also for a part (rinit::init::reap=debug), \
-                        separated by commas";
+        let accepted = "use off, error, warn, info, debug or trace, or a comma-separated list with levels for \
+                        parts of rinit, such as warn,rinit::init::reap=debug";
         refused(source, value, accepted)
     })
 }

@@ -22,7 +22,7 @@ pub(crate) fn warn_of_ignored(persona: &'static Persona) {
             let value = environment::variable(variable.name);
             if let Some(meaning) = value.and_then(|value| (variable.meaning)(&value.to_string_lossy())) {
                 let (name, option, owner) = (variable.name, meaning.option(), other.name());
-                warn!("ignoring {name}, which is for {owner}; see {option}, or call rinit by the name {owner}");
+                warn!("ignoring {name}, which is for {owner}; use {option}, or start rinit under the name {owner}");
             }
         }
     }
@@ -36,6 +36,6 @@ fn warn_of_slip(rest: &[u8]) {
     let known = SETTINGS.iter().filter_map(|setting| setting.variable.strip_prefix(OWN));
     let known = known.filter(|known| known.len().abs_diff(text.len()) <= 1);
     if let Some((known, 1)) = nearest(text, known) {
-        warn!("ignoring the unknown variable {OWN}{}; is {OWN}{known} meant?", Escaped::bytes(name));
+        warn!("ignoring the unknown variable {OWN}{}; did you mean {OWN}{known}?", Escaped::bytes(name));
     }
 }

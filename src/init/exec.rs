@@ -117,7 +117,7 @@ fn explain(errno: Errno, file: &CStr) -> Refusal {
     let is_there = || nix::unistd::access(file, AccessFlags::F_OK).is_ok();
     let lacks_interpreter = errno == Errno::ENOENT && is_there();
     let hint =
-        if lacks_interpreter { "; the file is there, but not the interpreter or loader that it names" } else { "" };
+        if lacks_interpreter { "; the file exists, but the interpreter or loader that it names does not" } else { "" };
     Refusal { errno, hint }
 }
 

@@ -136,7 +136,7 @@ impl Terminal {
             return StopAction::Stay;
         }
         self.take_back(group);
-        debug!("the command was stopped by {by}: rinit stops, too");
+        debug!("the command was stopped by {by}: rinit stops too");
         // The terminal has sent its SIGTSTP to each member of rinit's group, if that was the foreground. Another one would be theirs.
         let stops_alone = forwarded == Some(StopSender::Terminal);
         if stop(if stops_alone { own_pid() } else { 0 }) {

@@ -60,7 +60,7 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     release_inherited(terminal.as_ref());
     // Stops mean something to rinit only if there is a terminal.
     let wait_for = if terminal.is_some() { WaitFor::EndStopContinue } else { WaitFor::End };
-    info!("running {} as process {main_child}, rinit is {role}", Quoted(command));
+    info!("running {} as process {main_child}; rinit is {role}", Quoted(command));
     let supervisor = Supervisor {
         config,
         terminal: terminal.as_ref(),
@@ -96,7 +96,7 @@ struct Prepared {
 /// [`Error::Failed`] if the kernel or a sandbox refuses a call that an init cannot do without.
 fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     if pid < 1 {
-        return Err(Error::Failed("cannot find out rinit's own pid".into(), Errno::last()));
+        return Err(Error::Failed("cannot get rinit's own pid".into(), Errno::last()));
     }
     // Ignored, the kernel would reap the children itself, and their status would be lost: wait(2), notes.
     let ignores_sigchld = Signal::CHLD
@@ -108,7 +108,7 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
         "PID 1"
     } else if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
         warn!("cannot become a subreaper: {}; orphans go to another process", errno.desc());
-        "no subreaper"
+        "not a subreaper"
     } else {
         "a subreaper"
     };
@@ -129,7 +129,7 @@ fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
         .map_err(|errno| Error::Failed(format!("cannot ask for {signal} on the parent's death"), errno))?;
     if process::parent_pid() != parent {
         signal.send(pid).map_err(|errno| {
-            Error::Failed(format!("the parent has died, and {signal} cannot be sent in its place"), errno)
+            Error::Failed(format!("the parent has died, and rinit cannot send itself {signal}"), errno)
         })?;
     }
     Ok(signal == Signal::KILL)
@@ -140,7 +140,7 @@ fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
 fn release_inherited(terminal: Option<&Terminal>) {
     descriptor::close_all_but_stderr_and(terminal.map(Terminal::descriptor));
     if let Err(errno) = nix::unistd::chdir(c"/") {
-        warn!("cannot move to /: {}", errno.desc());
+        warn!("cannot change the working directory to /: {}", errno.desc());
     }
 }
 

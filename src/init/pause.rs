@@ -21,7 +21,7 @@ use crate::sys::wait::WaitFor;
 pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
     let Prepared { role, .. } = prepare(config, pid)?;
     release_inherited(None);
-    info!("no command: reaping until SIGTERM or SIGINT, rinit is {role}");
+    info!("no command: reaping orphans until SIGTERM or SIGINT; rinit is {role}");
     let mut events = EventSource::default();
     let mut reaper = Reaper::new(None, WaitFor::End, config.warn_on_reap);
     let mut more_children = false;
@@ -42,6 +42,6 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
     if !config.grace.is_zero() || config.wait_all {
         shutdown::wait_for_others(config, SignalScope::of(pid), None, None, None, &mut events, &mut reaper);
     }
-    info!("exiting after {}", reaper.orphans());
+    info!("exiting with 0 after {}", reaper.orphans());
     Ok(0)
 }

@@ -35,7 +35,7 @@ pub(super) fn wait_for_others(
     let has_grace = !config.grace.is_zero();
     let mut deadline = None;
     if has_grace && (!config.wait_all || asked.is_some()) {
-        info!("processes are left behind; they have {:?} to finish", config.grace);
+        info!("processes are left behind; they have {:?} to end", config.grace);
         // None if that is further away than a clock can tell.
         deadline = Instant::now().checked_add(config.grace);
         scope.request_exit(job, asked);
@@ -70,7 +70,7 @@ pub(super) fn wait_for_others(
         }
         logging::report_dropped();
     }
-    warn!("the time to finish is over: killing every process left");
+    warn!("the grace period is over: killing every process left");
     scope.kill();
     for _ in 0..ROUNDS {
         if reaper.reap() != ReapOutcome::More {

@@ -146,7 +146,7 @@ fn discard_stops() -> Result<(), Errno> {
 /// Has the child killed if rinit dies, also if that has died already: PR_SET_PDEATHSIG(2const).
 fn die_with(parent: pid_t) {
     if let Err(errno) = process::set_parent_death_signal(Signal::KILL.number()) {
-        warn!("the command will live on if rinit is killed: {}", errno.desc());
+        warn!("the command goes on if rinit is killed: {}", errno.desc());
     }
     if process::parent_pid() != parent {
         let _ = Signal::KILL.send(process::own_pid());

@@ -157,7 +157,7 @@ impl SignalScope {
         if let Err(error) = self.request_exit_of_each(job, already) {
             match self {
                 Self::PidNamespace => {
-                    debug!("processes that have been sent SIGTERM are sent it again: {error}");
+                    debug!("processes that have been sent SIGTERM already are sent it again: {error}");
                     ask_namespace();
                 }
                 Self::Descendants(_) => warn!("cannot find the descendants to send SIGTERM to: {error}"),
