@@ -59,9 +59,9 @@ fn list(root: &Path) -> String {
     }
     symbols.dedup();
     let summary = format!(
-        "{blocks} blocks. Beside them {contracts} declarations carry the word: functions whose contract is in their \
-         documentation, and the C library's `environ`. The files {} define symbols that the C library looks for.",
-        symbols.join(" and ")
+        "{blocks} blocks. Also {contracts} declarations are unsafe: functions whose contract is in their documentation, \
+         and the C library's `environ`. {} defines a symbol that the C library looks for.",
+        symbols.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(" and ")
     );
     format!("\n{}{sections}", wrapped(&summary))
 }
