@@ -1,8 +1,8 @@
-# An image that holds /rinit and nothing else: to copy the binary from, to install it from, and to pause a pod with.
+# An image that holds only /rinit: to copy the binary from it, to install rinit from it, or to pause a pod.
 #
 #   docker build --tag rinit .
 #
-# Any image with cargo, a C linker and a C library to link statically will do as the builder.
+# The builder can be any image with cargo, a C linker and a static C library.
 ARG BUILDER=rust:1.95.0-alpine3.23
 FROM ${BUILDER} AS build
 WORKDIR /src
@@ -12,5 +12,5 @@ RUN cargo build --release --locked
 FROM scratch
 COPY --from=build /src/target/release/rinit /rinit
 ENTRYPOINT ["/rinit"]
-# Started without a command, as a runtime starts the pause container of a pod.
+# A runtime starts the pause container of a pod without a command.
 CMD ["--pause"]
