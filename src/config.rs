@@ -13,16 +13,23 @@ use crate::sys::arguments::Arguments;
 /// What rinit is started for.
 #[derive(Debug)]
 pub enum Action {
-    /// Print this text on stdout and exit 0: help, version, license.
+    /// Do something else than being an init, and exit.
+    OneShot(OneShot),
+    /// Be the init of a shared PID namespace, without a command.
+    Pause(Config),
+    /// Run a command.
+    Run(Config, Arguments),
+}
+
+/// What rinit does instead of being an init.
+#[derive(Debug)]
+pub enum OneShot {
+    /// Print this text on stdout: help, version, license.
     Print(&'static str),
     /// Copy this binary to a path.
     Install(OsString),
     /// List the zombies and their parents.
     Zombies,
-    /// Be the init of a shared PID namespace, without a command.
-    Pause(Config),
-    /// Run a command.
-    Run(Config, Arguments),
 }
 
 /// How the init behaves.

@@ -42,9 +42,13 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
             start_logging(&config, pid);
             init::pause::run(&config, pid)
         }
-        (action, mask) => run_one_shot(action, pid, mask),
+        (Ok(Action::OneShot(one_shot)), mask) => commands::run(one_shot, mask),
+        (Ok(_), Err(errno)) => Err(Error::Failed("cannot block signals, so none could be forwarded".into(), errno)),
+        (Err(error), _) => Err(error),
     };
     result.unwrap_or_else(|error| {
+        // Only the first call counts: an init has called it with its own configuration.
+        logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
         log::error!("{error}");
         persona.codes.failure
     })
@@ -53,19 +57,4 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
 fn start_logging(config: &Config, pid: pid_t) {
     logging::init(&config.verbosity, pid);
     cli::warn_of_ignored(config.persona);
-}
-
-/// Does what rinit does instead of being an init. Out of line, so that init does not keep its stack frame.
-#[inline(never)]
-fn run_one_shot(action: Result<Action, Error>, pid: pid_t, mask: Result<SignalSet, Errno>) -> Result<u8, Error> {
-    logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
-    match (action?, mask) {
-        (Action::Run(..) | Action::Pause(_), Err(errno)) => {
-            Err(Error::Failed("cannot block signals, so none could be forwarded".into(), errno))
-        }
-        (Action::Print(text), mask) => commands::run(mask, || commands::print(text.as_bytes()).map(|()| 0)),
-        (Action::Install(path), mask) => commands::run(mask, || commands::install::install(&path).map(|()| 0)),
-        (Action::Zombies, mask) => commands::run(mask, commands::zombies::list),
-        (Action::Run(..) | Action::Pause(_), Ok(_)) => Ok(0),
-    }
 }

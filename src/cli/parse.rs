@@ -10,7 +10,7 @@ use log::LevelFilter;
 use super::definition::{self as names, Setting};
 use super::nearest::nearest;
 use super::values;
-use crate::config::{Action, Config, ExitCodes, Rewrites, Target, Verbosity};
+use crate::config::{Action, Config, ExitCodes, OneShot, Rewrites, Target, Verbosity};
 use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::persona::{Meaning, Persona};
@@ -41,7 +41,7 @@ pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'
         _ => (None, Wish::Run { command: words, is_separated: false }),
     };
     let (command, is_separated) = match wish {
-        Wish::OneShot(action) => return Ok(action),
+        Wish::OneShot(one_shot) => return Ok(Action::OneShot(one_shot)),
         Wish::Pause => (None, false),
         Wish::Run { command, is_separated } => (Some(command), is_separated),
     };
@@ -58,7 +58,7 @@ pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'
 /// What the words ask for, before the options of an init are read.
 enum Wish {
     /// Something that needs no configuration.
-    OneShot(Action),
+    OneShot(OneShot),
     /// `--pause`.
     Pause,
     /// A command. Whether `--` stands before it.
@@ -84,7 +84,7 @@ fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<
 
 fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
     let command = words.last(cli.values(names::COMMAND).count());
-    let print = |text| Ok(Wish::OneShot(Action::Print(text)));
+    let print = |text| Ok(Wish::OneShot(OneShot::Print(text)));
     if cli.flag(names::HELP) {
         let is_short = words.iter().any(|word| word.to_bytes() == b"-h");
         return print(if is_short { SHORT_HELP } else { LONG_HELP });
@@ -117,8 +117,8 @@ fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
         Some(path) if path.is_empty() => {
             Err(values::refused("--install", path, "PATH is a directory, or the file to write"))
         }
-        Some(path) => Ok(Wish::OneShot(Action::Install(path.clone()))),
-        None if cli.flag(names::ZOMBIES) => Ok(Wish::OneShot(Action::Zombies)),
+        Some(path) => Ok(Wish::OneShot(OneShot::Install(path.clone()))),
+        None if cli.flag(names::ZOMBIES) => Ok(Wish::OneShot(OneShot::Zombies)),
         None => Ok(Wish::Pause),
     }
 }

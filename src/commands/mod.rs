@@ -6,12 +6,18 @@ pub(crate) mod zombies;
 use libc::STDOUT_FILENO;
 use nix::errno::Errno;
 
+use crate::config::OneShot;
 use crate::error::Error;
 use crate::signal::{self, Signal, SignalSet};
 use crate::sys::{self, descriptor, process};
 
-/// Runs a command that can be interrupted: by the signals that end any program.
-pub(crate) fn run(mask: Result<SignalSet, Errno>, command: impl FnOnce() -> Result<u8, Error>) -> Result<u8, Error> {
+/// Does it, and returns the exit code. It can be interrupted by the signals that end any program. Out of line, so that init does not keep
+/// its stack frame.
+///
+/// # Errors
+/// What keeps it from its work.
+#[inline(never)]
+pub(crate) fn run(one_shot: OneShot, mask: Result<SignalSet, Errno>) -> Result<u8, Error> {
     if process::own_pid() == 1 {
         // The kernel drops what PID 1 does not handle: pid_namespaces(7).
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
@@ -21,7 +27,11 @@ pub(crate) fn run(mask: Result<SignalSet, Errno>, command: impl FnOnce() -> Resu
     if let Ok(mask) = mask {
         let _ = signal::set_mask(mask);
     }
-    command()
+    match one_shot {
+        OneShot::Print(text) => print(text.as_bytes()).map(|()| 0),
+        OneShot::Install(path) => install::install(&path).map(|()| 0),
+        OneShot::Zombies => zombies::list(),
+    }
 }
 
 /// Writes all of a text to stdout, and waits for its reader.
