@@ -200,7 +200,7 @@ impl Supervisor<'_> {
                     match outcome {
                         ReapOutcome::MainEnded(status) => return self.exit_code(status.shell_exit_code()),
                         ReapOutcome::MainStopped(signal) => self.stopped(signal),
-                        ReapOutcome::MainContinued => (self.forwarded_stop, self.is_stopped) = (None, false),
+                        ReapOutcome::MainContinued => self.continued(),
                         ReapOutcome::Failed(errno) => {
                             failures += 1;
                             if failures == REAP_FAILURES {
@@ -278,6 +278,12 @@ impl Supervisor<'_> {
             // The terminal stopped the whole job.
             self.forwarding.job().send(Signal::CONT, None);
         }
+    }
+
+    /// The main child runs again: the stop is over, whoever sent it.
+    fn continued(&mut self) {
+        debug!("main child {} was continued", self.forwarding.main_child);
+        (self.forwarded_stop, self.is_stopped) = (None, false);
     }
 
     /// The main child has not ended in time.

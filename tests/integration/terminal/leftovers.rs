@@ -3,8 +3,8 @@
 use crate::harness::pty::{CTRL_C, CTRL_Z, Session};
 use crate::harness::shell::{UserShell, wait_until_stopped};
 use crate::harness::{
-    BOTH_ROLES, TempDir, children, command, is_waiting, kill, pid_of, probe, state, wait_until, wait_until_ready,
-    wait_until_recorded,
+    BOTH_ROLES, TempDir, children, command, is_waiting, kill, pid_of, probe, recorded_signals, state, wait_until,
+    wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -22,9 +22,14 @@ fn wait_until_left(rinit: libc::pid_t, recorder: libc::pid_t) {
     wait_until("rinit to wait for what is left", || (children(rinit) == [recorder] && is_waiting(rinit)).then_some(()));
 }
 
-/// What a grace period sends by itself.
-fn asked(wait: &str) -> Vec<&'static str> {
-    if wait == "--wait-all" { Vec::new() } else { vec!["15 plain", "18 plain"] }
+/// Waits until the recorder has what a grace period sends by itself. Returns that in the order in which it came: as PID 1
+/// rinit sends SIGCONT first.
+fn wait_until_asked(wait: &str, file: &str) -> Vec<&'static str> {
+    const ORDERS: [[&str; 2]; 2] = [["15 plain", "18 plain"], ["18 plain", "15 plain"]];
+    if wait == "--wait-all" {
+        return Vec::new();
+    }
+    wait_until("the leftover to be asked", || ORDERS.iter().find(|order| recorded_signals(file) == **order)).to_vec()
 }
 
 fn ctrl_z_suspends_a_job_that_waits_for_its_leftovers() {
@@ -38,8 +43,7 @@ fn ctrl_z_suspends_a_job_that_waits_for_its_leftovers() {
             wait_until_ready(&file);
             let (rinit, recorder) = (user.started_job().rinit, pid_of(&file));
             wait_until_left(rinit, recorder);
-            let mut expected = asked(wait);
-            wait_until_recorded(&file, &expected);
+            let mut expected = wait_until_asked(wait, &file);
             for _ in 0..2 {
                 user.press(CTRL_Z);
                 user.expect_stopped();
@@ -91,8 +95,7 @@ fn ctrl_z_does_not_freeze_leftovers_that_nobody_could_resume() {
                 wait_until_ready(&file);
                 let recorder = pid_of(&file);
                 wait_until_left(session.leader.pid, recorder);
-                let mut expected = asked(wait);
-                wait_until_recorded(&file, &expected);
+                let mut expected = wait_until_asked(wait, &file);
                 session.press(CTRL_Z);
                 // rinit takes a signal with a lower number first: the other would come before it.
                 session.leader.kill(40);
