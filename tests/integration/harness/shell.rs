@@ -246,23 +246,28 @@ impl UserShell {
 
     /// Waits until nothing that the shell has started is left.
     pub fn wait_until_alone(&self) {
-        wait_until("all of the job to end", || {
-            descendants(self.pid).iter().all(|pid| matches!(state(*pid), Some('Z') | None)).then_some(())
-        });
+        wait_until("all of the job to end", || self.is_alone().then_some(()));
     }
 
-    /// Ends every probe that the shell has started.
+    fn is_alone(&self) -> bool {
+        descendants(self.pid).iter().all(|pid| matches!(state(*pid), Some('Z') | None))
+    }
+
+    /// Ends every probe that the shell has started, and waits until nothing is left. A member of a pipeline may become a
+    /// probe long after the others.
     pub fn end_probes(&self) {
         let binary = fs::canonicalize(probe()).unwrap();
-        let all = descendants(self.pid);
-        let runs = |pid: &&pid_t| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == binary);
-        for pid in all.iter().filter(runs) {
-            // SAFETY: numbers only. It may have ended meanwhile.
-            unsafe {
-                libc::kill(*pid, libc::SIGTERM);
-                libc::kill(*pid, libc::SIGCONT);
+        let runs = |pid: &pid_t| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == binary);
+        wait_until("the job to end", || {
+            for pid in descendants(self.pid).into_iter().filter(runs) {
+                // SAFETY: numbers only. It may have ended meanwhile.
+                unsafe {
+                    libc::kill(pid, libc::SIGTERM);
+                    libc::kill(pid, libc::SIGCONT);
+                }
             }
-        }
+            self.is_alone().then_some(())
+        });
     }
 }
 

@@ -116,7 +116,6 @@ fn wait_until_resumed(user: &UserShell, job: shell::Job) {
 fn finish(user: &mut UserShell) {
     user.end_probes();
     user.prompt();
-    user.wait_until_alone();
     assert!(user.has_foreground(), "afterwards");
 }
 

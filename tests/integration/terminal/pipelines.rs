@@ -107,10 +107,9 @@ fn ctrl_z_reaches_each_of_a_pipeline_once() {
             kill(recorder, 40);
             wait_until_recorded(&file, &["20 plain", "40 plain"]);
             kill(recorder, libc::SIGKILL);
-            user.end_probes();
             kill(job.rinit, libc::SIGCONT);
+            user.end_probes();
             user.prompt();
-            user.wait_until_alone();
             std::fs::remove_file(&file).unwrap();
         }
         // The terminal sends it to the command alone, and the rest of the job has it from rinit.
@@ -128,7 +127,6 @@ fn ctrl_z_reaches_each_of_a_pipeline_once() {
         wait_until_stopped(job.command, false);
         user.end_probes();
         user.prompt();
-        user.wait_until_alone();
         std::fs::remove_file(&file).unwrap();
     });
 }
@@ -231,7 +229,6 @@ fn a_pager_is_suspended_and_resumed() {
             user.press("q");
             user.end_probes();
             user.prompt();
-            user.wait_until_alone();
         }
     });
 }

@@ -52,7 +52,6 @@ fn a_scripts_own_trap_runs_on_ctrl_c() {
         user.prompt();
         user.expect_code(5);
         user.end_probes();
-        user.wait_until_alone();
 
         // And in the foreground without the terminal: Ctrl-C ends the command first.
         let file = script(user, &temp, "trap 'echo IN''T; exit 6' INT\nINIT HOLD </dev/null\necho never\n");

@@ -165,7 +165,6 @@ fn keys_reach_all_of_the_commands_group() {
         kill(recorder, libc::SIGKILL);
         user.end_probes();
         user.prompt();
-        user.wait_until_alone();
         std::fs::remove_file(&file).unwrap();
         user.resize(24, 200);
     });
