@@ -217,7 +217,7 @@ fn a_pager_is_suspended_and_resumed() {
                 user.wait_until_key_is_awaited("less");
                 user.press(CTRL_Z);
                 user.expect_stopped();
-                assert_eq!(state(job.command), Some('T'));
+                wait_until_stopped(job.command, true);
                 user.line("fg");
                 wait_until_stopped(job.command, false);
                 user.wait_until_key_is_awaited("less");
