@@ -2,14 +2,15 @@
 
 use std::ffi::c_int;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use crate::duties::hex;
 use crate::harness::{
-    Context, Role, Run, children, on_terminal, open_descriptors, read, recorded, state, wait_for_file, wait_until,
-    wait_until_ready, wait_until_recorded,
+    Context, Role, Run, children, on_terminal, open_descriptors, proc_line, read, recorded, state, wait_for_file,
+    wait_until, wait_until_ready, wait_until_recorded,
 };
 use crate::pty::{self, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z};
 use crate::signals::{REAL_TIME, deadly, forwarded, kill, queue, queue_with_code};
@@ -23,6 +24,9 @@ pub struct Check {
     /// Its code.
     pub run: Run,
 }
+
+/// An idle rinit has no more private pages than this, whatever their size.
+const MOST_PAGES: usize = 6;
 
 const BOTH: &[Role] = &[Role::Pid1, Role::Subreaper];
 const TOOL: &[Role] = &[Role::Tool];
@@ -66,6 +70,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "terminal-size-and-end", roles: BOTH, run: terminal_size_and_end },
     Check { name: "install", roles: TOOL, run: install },
     Check { name: "zombies", roles: TOOL, run: zombies },
+    Check { name: "idle-cost", roles: &[Role::Pid1], run: idle_cost },
 ];
 
 type Result<T = ()> = std::result::Result<T, String>;
@@ -553,4 +558,39 @@ fn zombies(context: &Context) -> Result {
         words.contains(&&*guilty.pid.to_string()) && words.contains(&"3")
     });
     same("a row with the guilty one's pid and 3", is_named, true).map_err(|why| format!("{why}: {report}"))
+}
+
+/// Prints what an idle rinit costs, a line for each figure, which is the mean of some runs. Private memory is what the kernel calls
+/// anonymous: files in a root in memory are never clean, so their pages, too, would count as private dirty.
+fn idle_cost(context: &Context) -> Result {
+    const RUNS: usize = 8;
+    // SAFETY: takes a number and gives one.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0) / 1024;
+    let figures = [
+        ("private", "smaps_rollup", "Anonymous"),
+        ("page tables", "status", "VmPTE"),
+        ("resident", "smaps_rollup", "Rss"),
+    ];
+    let mut sums = [0; 3];
+    for run in 0..RUNS {
+        let file = context.file(&format!("log{run}"));
+        let running = context.start(&[], &["record", &file])?;
+        wait_until_ready(&file)?;
+        wait_until("rinit to be idle", || {
+            let wchan = read(&format!("/proc/{}/wchan", running.pid));
+            (wchan.contains("sigtimedwait") && state(running.pid) == Some('S')).then_some(())
+        })?;
+        for (sum, (name, file, field)) in sums.iter_mut().zip(figures) {
+            let line = proc_line(running.pid, file, field).ok_or_else(|| format!("no {field} in /proc/PID/{file}"))?;
+            let number = line.strip_suffix(" kB").and_then(|number| number.parse::<usize>().ok());
+            *sum += number.ok_or_else(|| format!("{name}: {line}"))?;
+        }
+    }
+    let mut lines = format!("cost\tpage, KiB\t{page}\n");
+    for (sum, (name, ..)) in sums.iter().zip(figures) {
+        lines += &format!("cost\t{name}, KiB\t{}\n", (sum + RUNS / 2) / RUNS);
+    }
+    std::io::stdout().write_all(lines.as_bytes()).map_err(|error| error.to_string())?;
+    // The stack, data and bss. A heap or a library's tables would be more.
+    same(&format!("whether {} KiB in {RUNS} runs are few pages", sums[0]), sums[0] <= MOST_PAGES * page * RUNS, true)
 }

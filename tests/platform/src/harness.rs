@@ -377,8 +377,13 @@ pub fn state(pid: pid_t) -> Option<char> {
 
 /// A line of `/proc/PID/status`.
 pub fn status_line(pid: pid_t, name: &str) -> Option<String> {
-    let status = read(&format!("/proc/{pid}/status"));
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    proc_line(pid, "status", name)
+}
+
+/// A line of a file in `/proc/PID`, by its name.
+pub fn proc_line(pid: pid_t, file: &str, name: &str) -> Option<String> {
+    let text = read(&format!("/proc/{pid}/{file}"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
 }
 
