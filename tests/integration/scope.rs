@@ -10,8 +10,8 @@ use crate::harness::engine::Engine;
 use crate::harness::trace::HeldProcess;
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, in_pid_namespace_of, is_waiting, kill,
-    pid_of, probe, queue, queue_info, recorded_signals, status_line, wait_until, wait_until_ready, wait_until_recorded,
-    words,
+    pid_of, probe, program, queue, queue_info, recorded_signals, rinit, status_line, wait_until, wait_until_ready,
+    wait_until_recorded, words,
 };
 
 tests! {
@@ -32,6 +32,7 @@ tests! {
     a_value_survives_whatever_code_the_signal_has,
     what_the_kernel_sends_is_forwarded_without_its_code,
     a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process,
+    without_a_proc_of_its_own_a_signal_reaches_whom_the_kernel_can_reach,
     docker_stop_leaves_a_worker_to_its_clean_up requires [Docker, Program("busybox")],
     a_process_that_entered_by_docker_exec_without_a_leader_gets_its_grace requires [Docker],
 }
@@ -432,6 +433,38 @@ fn a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process() {
         let text = running.stderr();
         assert!(text.contains("SIGUSR1 to every process"), "{text}");
         assert!(!text.contains("process group 1\n"), "{text}");
+    }
+}
+
+fn without_a_proc_of_its_own_a_signal_reaches_whom_the_kernel_can_reach() {
+    // A namespace made without its own /proc. Values can be queued to single processes only, which rinit cannot find.
+    for (role, options, sent, got, warning) in [
+        (Role::Pid1, "-a", libc::SIGUSR1, "10 plain", None),
+        (Role::Pid1, "-a", 40, "40 plain", Some("loses its value")),
+        (Role::Pid1, "", 40, "40 value 0", Some("went to the main child alone")),
+        (Role::Subreaper, "-a", libc::SIGUSR1, "10 plain", Some("cannot find the descendants to send SIGUSR1 to")),
+        (Role::Subreaper, "-a", 40, "40 plain", Some("cannot find the descendants")),
+        (Role::Subreaper, "", 40, "40 value 0", Some("went to the main child alone")),
+    ] {
+        let temp = TempDir::new();
+        let file = temp.file("log");
+        let script = format!("{} {options} {} record {file}", rinit().to_str().unwrap(), probe());
+        let script = if role == Role::Pid1 { format!("exec {script}") } else { format!("{script}; exit $?") };
+        let mut unshare = program("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child", "sh", "-c", &script]);
+        let running = Running::spawn_captured(Role::Subreaper, &mut unshare);
+        wait_until_ready(&file);
+        let first = children(running.pid)[0];
+        let rinit = if role == Role::Pid1 { first } else { children(first)[0] };
+        match sent {
+            40 => queue(rinit, 40, 1),
+            plain => kill(rinit, plain),
+        }
+        wait_until_recorded(&file, &[got]);
+        wait_until("rinit to be done", || is_waiting(rinit).then_some(()));
+        let stderr = running.stderr();
+        assert_eq!(stderr.lines().count(), usize::from(warning.is_some()), "{role:?} {options} {sent}: {stderr}");
+        assert!(stderr.contains(warning.unwrap_or_default()), "{role:?} {options} {sent}: {stderr}");
     }
 }
 
