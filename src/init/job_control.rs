@@ -261,3 +261,19 @@ fn stop(target: pid_t) -> bool {
     }
     signal::pending().contains(Signal::CONT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_group_lives_as_long_as_one_of_its_members() {
+        let mut leader = Command::new("sh").args(["-c", "sleep 600 &"]).process_group(0).spawn().unwrap();
+        assert!(leader.wait().unwrap().success());
+        let group = Pid::from_raw(leader.id() as pid_t);
+        assert!(!has_ended(group.as_raw()));
+        nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL).unwrap();
+    }
+}
