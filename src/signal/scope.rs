@@ -410,16 +410,23 @@ impl std::fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::procfs::tests::process;
+    use crate::procfs::tests::process as listed;
 
     #[test]
     fn a_moment_has_those_who_were_started_before_it_and_by_pid_those_of_its_tick() {
         // The process of these tests is of tick 100.
-        let has = |ticks, last_pid, pid| Moment { ticks, last_pid }.has(&process(pid, 1, b'S', "a"));
+        let has = |ticks, last_pid, pid| Moment { ticks, last_pid }.has(&listed(pid, 1, b'S', "a"));
         assert!(has(101, Some(1), 7) && !has(99, Some(8), 7) && !has(99, None, 7));
         assert!(has(100, Some(8), 7) && has(100, Some(7), 7) && !has(100, Some(6), 7) && has(100, None, 7));
         // Pids begin anew at the largest one.
         assert!(has(100, Some(7), PIDS - 7) && !has(100, Some(PIDS - 7), 7) && !has(100, Some(PIDS / 2 + 7), 7));
+    }
+
+    #[test]
+    fn this_moment_has_this_process_which_is_young() {
+        let own = procfs::process(process::own_pid()).unwrap();
+        let now = Moment::now();
+        assert!(now.has(&own) && now.ticks_since(own.start) < 3600 * TICKS);
     }
 
     #[test]
@@ -431,7 +438,7 @@ mod tests {
     #[test]
     fn as_many_as_there_is_room_for_are_remembered() {
         let mut recent = Recent::new();
-        let all: Vec<Process> = (2..=REMEMBERED as pid_t + 2).map(|pid| process(pid, 1, b'S', "a")).collect();
+        let all: Vec<Process> = (2..=REMEMBERED as pid_t + 2).map(|pid| listed(pid, 1, b'S', "a")).collect();
         all.iter().for_each(|process| recent.add(process));
         let forgotten: Vec<pid_t> = all.iter().filter(|one| !recent.contains(one)).map(|one| one.pid).collect();
         assert_eq!(forgotten, [2], "the first one made room for the last");
