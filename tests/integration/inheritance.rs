@@ -134,16 +134,21 @@ fn another_signal_on_the_parents_death_is_forwarded_and_ends_nothing() {
 }
 
 fn a_rinit_that_is_killed_leaves_the_command_alone_unless_it_was_to_die_with_its_parent() {
-    for (starter, options) in [(&[][..], &[][..]), (&[], &["-p", "USR2"]), (&["with-parent-death-signal", "10"], &[])] {
+    let rinit = rinit();
+    let rinit = rinit.to_str().unwrap();
+    for starter in
+        [rinit.to_owned(), format!("{rinit} -p USR2"), format!("{} with-parent-death-signal 10 {rinit}", probe())]
+    {
         let temp = TempDir::new();
         let file = temp.file("log");
-        let mut command = program(if starter.is_empty() { rinit() } else { probe().into() });
-        command.args(starter).args((!starter.is_empty()).then(rinit)).args(options).args([&probe(), "record", &file]);
-        let running = Running::spawn(Role::Subreaper, &mut command);
+        // The shell is rinit's parent, and lives on: to the kernel the thread that starts a process is its parent.
+        let script = format!("{starter} {} record {file} & wait", probe());
+        let _running = Running::spawn(Role::Subreaper, program("/bin/sh").args(["-c", &script]));
         wait_until_ready(&file);
         let main_child = pid_of(&file);
-        running.kill(libc::SIGKILL);
-        wait_until_gone(running.pid);
+        let rinit: pid_t = status_line(main_child, "PPid").unwrap().parse().unwrap();
+        kill(rinit, libc::SIGKILL);
+        wait_until_gone(rinit);
         // One that is being killed takes no other signal.
         kill(main_child, libc::SIGHUP);
         wait_until_recorded(&file, &["1 plain"]);
