@@ -228,6 +228,7 @@ mod tests {
             assert_eq!(Signal::parse(&signal.to_string()), Some(signal));
         }
         assert_eq!(Signal::from_number(33).unwrap().to_string(), "signal 33");
+        assert_eq!(Signal::from_number(64).unwrap().to_string(), "SIGRTMAX");
         assert_eq!(format!("{:?}", Signal::TERM), "SIGTERM");
     }
 }
