@@ -76,18 +76,19 @@ fn without_proc_it_says_so() {
 
 fn who_may_not_see_other_users_processes_is_told_so() {
     // Somebody else's zombies are there, which hidepid hides: proc(5).
-    for hidden in ["1", "2", "4"] {
+    for (hidden, exec) in [("1", ""), ("2", ""), ("4", ""), ("1", "exec"), ("2", "exec"), ("4", "exec")] {
         let temp = TempDir::new();
         let copy = temp.copy(rinit(), "rinit");
         let ready = temp.file("ready");
+        // By exec rinit is PID 1 itself.
         let script = format!(
             "{} hoard 3 {ready} & until [ -s {ready} ]; do :; done; mount -t proc -o hidepid={hidden} proc /proc || exit 9; \
-             setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies; exit $?",
+             {exec} setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies; exit $?",
             probe()
         );
         let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
         let text = outcome.stdout.clone() + &outcome.stderr;
-        assert_ne!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "hidepid={hidden}");
-        assert!(text.contains("hidepid"), "hidepid={hidden}: {text}");
+        assert_ne!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "hidepid={hidden} {exec}");
+        assert!(text.contains("hidepid"), "hidepid={hidden} {exec}: {text}");
     }
 }
