@@ -89,7 +89,7 @@ fn ctrl_z_does_not_freeze_leftovers_that_nobody_could_resume() {
                 let temp = TempDir::new();
                 let file = temp.file("log");
                 let script = format!("{} record {file} & until [ -s {file} ]; do :; done; exit 3", probe());
-                let words = format!("{options} {wait}");
+                let words = format!("-vv {options} {wait}");
                 let words: Vec<&str> = words.split_whitespace().chain(["sh", "-c", &script]).collect();
                 let mut session = Session::start(role, command(&words));
                 wait_until_ready(&file);
@@ -97,7 +97,8 @@ fn ctrl_z_does_not_freeze_leftovers_that_nobody_could_resume() {
                 wait_until_left(session.leader.pid, recorder);
                 let mut expected = wait_until_asked(wait, &file);
                 session.press(CTRL_Z);
-                // rinit takes a signal with a lower number first: the other would come before it.
+                // Two that are pending at once become one.
+                session.expect("SIGTSTP arrived from the kernel");
                 session.leader.kill(40);
                 expected.push("40 plain");
                 wait_until_recorded(&file, &expected);
