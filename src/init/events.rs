@@ -10,9 +10,10 @@ use nix::poll::{PollTimeout, poll};
 use super::watch::Watch;
 use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
 
-/// What rinit wakes up for.
+/// Why rinit wakes up.
 pub(super) enum Event {
-    /// A child changed state, or may have: one SIGCHLD can stand for many. Or a process that is watched has ended.
+    /// It is time to reap: a child changed state or may have, or the watched process has ended. One
+    /// SIGCHLD can stand for many children.
     Child,
     /// A signal was taken.
     Signal(SignalInfo),
@@ -20,18 +21,20 @@ pub(super) enum Event {
     Deadline,
 }
 
-/// The kernel hands out the pending signal with the lowest number first. So an endless supply of one would keep the others waiting
-/// for ever: SIGCHLD (17) those above it, and those below it SIGCHLD. After this many of one kind in a row, rinit looks for the
-/// other kind.
+/// The kernel delivers the pending signal with the lowest number first. So an endless stream of
+/// SIGCHLD (17) would hold up every signal above it, and an endless stream of a signal below it
+/// would hold up SIGCHLD. After this many events of one kind in a row, rinit checks for the other
+/// kind.
 const IN_A_ROW: u32 = 32;
 
 /// The longest pause after a wait that failed, in milliseconds.
 const LONGEST_PAUSE: u8 = 100;
 
-/// Failures in a row that are expected: a freezer (docker pause, a suspended laptop) and a tracer interrupt the wait, signal(7).
+/// Failures in a row that rinit does not warn of: a freezer (docker pause, a suspended laptop) or a
+/// tracer interrupts the wait, see signal(7).
 const EXPECTED_FAILURES: u8 = 32;
 
-/// Where signals are taken from. All of them are blocked, so each stays pending until then.
+/// Takes the pending signals. All signals are blocked, so each stays pending until rinit takes it.
 #[derive(Debug, Default)]
 pub(super) struct EventSource {
     children_in_a_row: u32,
@@ -41,8 +44,9 @@ pub(super) struct EventSource {
 }
 
 impl EventSource {
-    /// Waits for the next event. `more_children`: the last round of reaping stopped early. Then signals are only looked for, and
-    /// reaping goes on.
+    /// Waits for the next event. If `more_children` is true, the last round of reaping stopped
+    /// early: then this does not wait. It returns a pending signal, or [`Event::Child`] if there is
+    /// none.
     pub(super) fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
         // Checked first, so that a steady stream of events cannot postpone the deadline.
         if time_left(deadline).is_some_and(|left| left.is_zero()) {
@@ -67,7 +71,7 @@ impl EventSource {
         }
         match signal::wait(SignalSet::ALL, time_left(deadline)) {
             Ok(info) => self.taken(info),
-            // Also if the time is over. The next call looks at the clock.
+            // This includes EAGAIN, when the time is over: the next call checks the deadline first.
             Err(errno) => {
                 self.wait_failed(errno);
                 Event::Child
@@ -75,15 +79,15 @@ impl EventSource {
         }
     }
 
-    /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Child`] when it ends. Returns false if that
-    /// fails.
+    /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Child`] when
+    /// it ends. Returns false if that fails.
     pub(super) fn watch(&mut self, pid: pid_t) -> bool {
         self.watched = Watch::on(pid).ok();
         self.watched.is_some()
     }
 
-    /// Waits for the end of the watched process, as long as no signal is pending. After a failure only signals and the deadline are
-    /// waited for.
+    /// Waits until the watched process ends, a signal is pending or the deadline passes. Returns
+    /// whether the process has ended. If the wait fails, the process is no longer watched.
     fn watched_has_ended(&mut self, deadline: Option<Instant>) -> bool {
         let Some(watch) = &self.watched else { return false };
         let result = watch.wait(time_left(deadline));
@@ -93,8 +97,9 @@ impl EventSource {
         result == Ok(true)
     }
 
-    /// An interrupted wait is no failure. One that fails over and over is made ever more seldom, so that rinit neither spins nor goes
-    /// deaf: children are reaped and the deadline is kept meanwhile.
+    /// Pauses after failed waits, so that rinit does not spin: 1 ms longer for each failure in a
+    /// row, up to a limit. Children are reaped and the deadline is kept meanwhile. The first
+    /// failure costs no pause: interruptions are expected.
     fn wait_failed(&mut self, errno: Errno) {
         if self.failures_in_a_row == EXPECTED_FAILURES {
             warn!("cannot wait for signals: {}; trying again", errno.desc());
@@ -114,8 +119,8 @@ impl EventSource {
             return Event::Child;
         }
         self.children_in_a_row = 0;
-        // A child that rinit inherited may send another signal than SIGCHLD when it ends: clone(2). So after a signal of the
-        // kernel's rinit looks at the children.
+        // A child that rinit inherited may send a signal other than SIGCHLD when it ends: see
+        // clone(2). So after a signal from the kernel, rinit reaps next.
         self.signals_in_a_row = if info.origin() == Origin::Kernel { IN_A_ROW } else { self.signals_in_a_row + 1 };
         Event::Signal(info)
     }
@@ -130,7 +135,8 @@ mod tests {
     use super::*;
     use nix::sys::signal::{Signal as Number, raise};
 
-    /// The next event while these signals are pending for the test's thread, which blocks all.
+    /// The next event while these signals are pending for the test's thread, which blocks all
+    /// signals.
     fn next(events: &mut EventSource, pending: &[Number]) -> Event {
         signal::set_mask(SignalSet::ALL).unwrap();
         pending.iter().for_each(|number| raise(*number).unwrap());
@@ -140,7 +146,7 @@ mod tests {
     #[test]
     fn children_without_end_do_not_hold_up_a_signal() {
         let mut events = EventSource::default();
-        // SIGCHLD has the lower number, so the kernel hands it out first.
+        // SIGCHLD has the lower number, so the kernel delivers it first.
         let is_child = |_: &u32| matches!(next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]), Event::Child);
         assert_eq!((0..2 * IN_A_ROW).take_while(is_child).count(), IN_A_ROW as usize);
     }

@@ -1,4 +1,5 @@
-//! execvp(3) without an allocation. The child calls it on a small stack, in rinit's own memory.
+//! execvp(3) without an allocation. The child calls it on a small stack, in the memory that it
+//! shares with rinit.
 
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
@@ -13,16 +14,17 @@ use crate::sys::arguments::Arguments;
 use crate::sys::text::Text;
 use crate::sys::{environment, process};
 
-/// The shell that runs a script without `#!`: execvp(3).
+/// The shell that runs a script without `#!`: see execvp(3).
 const SHELL: &CStr = c"/bin/sh";
 
-/// Where commands are looked for if PATH is not set: execvp(3), as glibc has it.
+/// The search path if PATH is not set, as in glibc: see execvp(3).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// The longest name of a file that the kernel takes, with its NUL: PATH_MAX.
+/// The longest file name that the kernel accepts, with its NUL: PATH_MAX.
 const LONGEST: usize = libc::PATH_MAX as usize;
 
-/// Room for nearly every name. The page that a buffer for the longest one takes would be rinit's for life.
+/// Room for nearly every file name. A buffer for the longest name would touch one more page of
+/// memory, which rinit would then keep.
 const USUAL: usize = 256;
 
 /// Why the command did not run.
@@ -30,15 +32,16 @@ const USUAL: usize = 256;
 pub(super) struct Refusal {
     /// What the kernel said.
     pub(super) errno: Errno,
-    /// What may help, or nothing.
+    /// An explanation to add to the message, or nothing.
     pub(super) hint: &'static str,
 }
 
-/// Becomes the command. Returns only if that fails.
+/// Executes the command in place of this process. Returns only if that fails. `old_pid` is rinit's
+/// pid, which variables may hold.
 pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
     let Some(name) = command.first() else { return Refusal { errno: Errno::ENOENT, hint: "" } };
     rename_process(old_pid, process::own_pid());
-    // A name with a slash is that of a file already.
+    // A name with a slash is a path. It is not looked up in PATH.
     if name.to_bytes().contains(&b'/') {
         return match execute_file(name, command) {
             Ok(errno) => explain(errno, name),
@@ -48,7 +51,8 @@ pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
     search(name, environment::variable("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes), command)
 }
 
-/// Looks for the command in the directories of PATH, of which an empty one is the working directory.
+/// Searches the directories of PATH for the command. An empty entry stands for the working
+/// directory.
 fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
     let mut answer = Refusal { errno: Errno::ENOENT, hint: "" };
     if name.is_empty() {
@@ -70,8 +74,9 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
     answer
 }
 
-/// Executes a file of this directory, whose name is at most `N` bytes long. Returns the answer so far if another directory may have
-/// one that runs, or why there is nothing more to try. Out of line, so that the usual buffer is not on a stack with the longest one.
+/// Executes a file of this directory. `N` is the room for its path. Returns `Ok` with the best
+/// reason so far if another directory may have a file that runs, and `Err` if the search is over.
+/// Out of line, so that the small buffer and the large one are not in one stack frame.
 #[inline(never)]
 fn execute_in<const N: usize>(
     directory: &[u8],
@@ -81,11 +86,11 @@ fn execute_in<const N: usize>(
 ) -> Result<Refusal, Refusal> {
     let mut file = Text::<N>::new();
     let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-    // A directory that makes the name too long is passed over: execvp(3).
+    // A directory that makes the path too long is skipped, as in execvp(3).
     let fits = file.push(directory) && file.push(separator) && file.push(name);
     let Some(file) = file.as_c_str().filter(|_| fits) else { return Ok(answer) };
     match execute_file(file, command)? {
-        // Found, but not to be run. Another directory may have one that can.
+        // The file exists, but rinit may not run it. Another directory may have one that runs.
         Errno::EACCES => Ok(Refusal { errno: Errno::EACCES, hint: "" }),
         errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
             let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
@@ -95,7 +100,8 @@ fn execute_in<const N: usize>(
     }
 }
 
-/// Executes a file. Returns what the kernel says. A script without `#!` is the shell's, and then there is nothing more to try.
+/// Executes a file. Returns `Ok` with the kernel's error. The shell runs a script without `#!`. If
+/// that fails, returns `Err`: there is nothing more to try.
 fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
     let errno = process::execute(file, command);
     if errno != Errno::ENOEXEC {
@@ -112,7 +118,8 @@ fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
     }
 }
 
-/// Adds what a person cannot see: execve(2) says ENOENT also if the file is there and what it names is not.
+/// Adds a hint that the error does not give: execve(2) also returns ENOENT if the file exists, but
+/// its interpreter or loader does not.
 fn explain(errno: Errno, file: &CStr) -> Refusal {
     let is_there = || nix::unistd::access(file, AccessFlags::F_OK).is_ok();
     let lacks_interpreter = errno == Errno::ENOENT && is_there();
@@ -121,17 +128,18 @@ fn explain(errno: Errno, file: &CStr) -> Refusal {
     Refusal { errno, hint }
 }
 
-/// What a file is that the kernel cannot execute.
+/// The kind of a file that the kernel cannot execute.
 enum Format {
-    /// Text, for the shell.
+    /// A text: a script for the shell.
     Text,
-    /// A program.
+    /// An ELF program.
     Elf,
     /// Something else, or unreadable.
     Unknown,
 }
 
-/// Text has no NUL in its first line: bash has the same rule.
+/// Finds out what a file is. A file without a NUL in its first line is a text: bash has the same
+/// rule.
 fn format_of(file: &CStr) -> Format {
     let mut start = [0; 256];
     let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
@@ -147,16 +155,20 @@ fn format_of(file: &CStr) -> Format {
     if is_binary { Format::Unknown } else { Format::Text }
 }
 
-/// Variables that hold the pid of the process they are for: sd_listen_fds(3), sd_watchdog_enabled(3), systemd.exec(5).
+/// Variables that hold the pid of the process that they are meant for: see sd_listen_fds(3),
+/// sd_watchdog_enabled(3), systemd.exec(5).
 const PID_VARIABLES: [&str; 3] = ["LISTEN_PID=", "WATCHDOG_PID=", "SYSTEMD_EXEC_PID="];
 
-/// Names the same process by the inode of its pidfd, which is not the command's. Without it the pid counts.
+/// Identifies the process of LISTEN_PID by the inode of its pidfd. The command has another one, so
+/// rinit removes the variable: then LISTEN_PID alone counts.
 const PIDFD_VARIABLE: &str = "LISTEN_PIDFDID=";
 
-/// The changed variables: room for a name, the digits of a pid and a NUL. They stay, since the environment refers to them.
+/// The changed variables, each with room for a name, the digits of a pid and a NUL. They are
+/// static, since the environment refers to them.
 static CHANGED: [OnceLock<Text<32>>; PID_VARIABLES.len()] = [const { OnceLock::new() }; PID_VARIABLES.len()];
 
-/// Puts the command's pid into those variables that hold rinit's: a service ignores what is meant for another process.
+/// Replaces rinit's pid by the command's in these variables: a service ignores variables that are
+/// meant for another process.
 fn rename_process(old: pid_t, new: pid_t) {
     let mut listens = false;
     for (name, changed) in PID_VARIABLES.into_iter().zip(&CHANGED) {

@@ -1,4 +1,5 @@
-//! What becomes of a signal, and for whom it is. Forwarding never ends rinit.
+//! Forwarding: which signal rinit sends for one that it took, and to which processes. A failure
+//! never ends rinit.
 
 use libc::pid_t;
 use log::debug;
@@ -7,27 +8,29 @@ use crate::config::{Config, Target};
 use crate::signal::scope::{AlreadySignalled, Moment, Recipients, SignalScope};
 use crate::signal::{Origin, Signal, SignalInfo};
 
-/// Whom signals go to while the main child lives.
+/// What decides which processes get a signal while the main child lives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forwarding {
     pub(super) target: Target,
     pub(super) main_child: pid_t,
     pub(super) scope: SignalScope,
-    /// Whether a shell above controls the job: its terminal's signals, and its SIGCONT, are for the whole job.
+    /// Whether a shell above rinit controls the job. Then its SIGCONT is for the whole job.
     pub(super) has_job_control: bool,
 }
 
 impl Forwarding {
-    /// Whom this signal is for. What a terminal sends is for its whole foreground group, so it is for the whole job here.
+    /// The recipients of a signal that was taken. A terminal sends its signals to its whole
+    /// foreground group, so rinit forwards them to the whole job, even if other signals go to the
+    /// main child alone.
     pub(super) fn recipients(&self, signal: Signal, info: &SignalInfo) -> Recipients {
-        let is_terminals = info.origin() == Origin::Kernel || (signal == Signal::CONT && self.has_job_control);
+        let is_for_job = info.origin() == Origin::Kernel || (signal == Signal::CONT && self.has_job_control);
         match self.target {
-            Target::MainChild if is_terminals => self.job(),
+            Target::MainChild if is_for_job => self.job(),
             _ => self.target(),
         }
     }
 
-    /// Whom a signal is for that rinit sends by itself.
+    /// The recipients of a signal that rinit sends on its own account.
     pub(super) fn target(&self) -> Recipients {
         match self.target {
             Target::MainChild => Recipients::MainChild(self.main_child),
@@ -42,7 +45,7 @@ impl Forwarding {
     }
 }
 
-/// What to forward for a signal that was taken, if anything.
+/// The signal to forward in place of the one that was taken. `None` if there is none.
 pub(super) fn rewrite(config: &Config, info: &SignalInfo) -> Option<Signal> {
     log_received(info);
     if !info.signal.is_forwarded() {
@@ -55,16 +58,18 @@ pub(super) fn rewrite(config: &Config, info: &SignalInfo) -> Option<Signal> {
     signal
 }
 
-/// Sends a signal on. Returns who has been asked to end by it, if the grace period has to know.
+/// Forwards a signal. If the signal is SIGTERM and there is a grace period, returns its recipients,
+/// so that the grace period does not ask them again.
 pub(super) fn forward(config: &Config, signal: Signal, to: Recipients, info: &SignalInfo) -> Option<AlreadySignalled> {
     let is_request = signal == Signal::TERM && !config.grace.is_zero();
-    // The moment is that of the signal: who is started in answer to it comes after.
+    // Read the time before the signal is sent: a process that is started in response to it has to
+    // count as later.
     let asked = is_request.then(|| AlreadySignalled { recipients: to, moment: Moment::now() });
     to.send(signal, Some(info));
     asked
 }
 
-/// Logs a signal that was taken, and who sent it.
+/// Logs a signal that was taken, and its sender.
 pub(super) fn log_received(info: &SignalInfo) {
     let signal = info.signal;
     match info.origin() {

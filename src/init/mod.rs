@@ -1,4 +1,5 @@
-//! The life of an init: prepare, spawn the command, release what is the command's, supervise, shut down.
+//! An init from start to exit: prepare, spawn the command, release what only the command needs,
+//! supervise, shut down. [`run`] is the table of contents, [`Supervisor::supervise`] the loop.
 
 mod events;
 mod exec;
@@ -32,14 +33,19 @@ use job_control::{StopAction, StopSender, Terminal};
 use reap::{ReapOutcome, Reaper};
 use spawn::Inherited;
 
-/// Failures of reaping in a row after which rinit gives its main child up for lost, and the pause between them.
+/// After this many failures of reaping in a row, rinit no longer waits for its main child and
+/// exits.
 const REAP_FAILURES: u32 = 100;
+
+/// The pause after such a failure, in milliseconds.
 const REAP_PAUSE: u8 = 10;
 
-/// Runs the command. Returns the exit code. Every signal is blocked already; `mask` is what was blocked before.
+/// Runs the command. Returns the exit code. Every signal is blocked already; `mask` is the signal
+/// mask that rinit was started with.
 ///
 /// # Errors
-/// As for [`prepare`]. If the command cannot be started the reason has been logged, and the code is returned.
+/// As for [`prepare`]. If the command cannot be started, this logs the reason and returns the exit
+/// code for it.
 pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
     let Prepared { ignores_sigchld, dies_with_parent, role } = prepare(config, pid)?;
     // Read the clock only if the closing line is logged: it faults in the vDSO's page tables.
@@ -58,7 +64,7 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
 
     // From here on nothing returns an error: if rinit dies, the container dies.
     release_inherited(terminal.as_ref());
-    // Stops mean something to rinit only if there is a terminal.
+    // rinit reacts to a stop or a continue only if there is a terminal.
     let wait_for = if terminal.is_some() { WaitFor::EndStopContinue } else { WaitFor::End };
     info!("running {} as process {main_child}; rinit is {role}", Quoted(command));
     let supervisor = Supervisor {
@@ -80,13 +86,13 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     Ok(supervisor.run(started))
 }
 
-/// A process that has become an init.
+/// What [`prepare`] found out.
 struct Prepared {
-    /// Whether it inherited SIGCHLD as ignored.
+    /// Whether rinit inherited SIGCHLD as ignored.
     ignores_sigchld: bool,
-    /// Whether it is killed if its parent dies.
+    /// Whether rinit is killed if its parent dies.
     dies_with_parent: bool,
-    /// What makes it an init, in words.
+    /// rinit's role for messages: PID 1, a subreaper or neither.
     role: &'static str,
 }
 
@@ -98,12 +104,13 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     if pid < 1 {
         return Err(Error::Failed("cannot get rinit's own pid".into(), Errno::last()));
     }
-    // Ignored, the kernel would reap the children itself, and their status would be lost: wait(2), notes.
+    // If SIGCHLD were ignored, the kernel would reap the children itself, and their status would be
+    // lost: see wait(2), NOTES.
     let ignores_sigchld = Signal::CHLD
         .set_ignored(false)
         .map_err(|errno| Error::Failed("cannot set the disposition of SIGCHLD".into(), errno))?;
     let dies_with_parent = receive_parent_death(config, pid)?;
-    // PID 1 is the reaper of its namespace anyway: pid_namespaces(7).
+    // PID 1 adopts the orphans of its namespace anyway: see pid_namespaces(7).
     let role = if pid == 1 {
         "PID 1"
     } else if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
@@ -112,16 +119,18 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     } else {
         "a subreaper"
     };
-    // The options have been read.
+    // The options have been parsed. Nothing allocates from here on.
     arena::release();
     Ok(Prepared { ignores_sigchld, dies_with_parent, role })
 }
 
-/// Asks for the signal that is wanted on the parent's death, and sends it if the parent has died already: PR_SET_PDEATHSIG(2const).
-/// Returns whether that death kills rinit, as it may have been started.
+/// Asks the kernel for the configured signal on the parent's death: see PR_SET_PDEATHSIG(2const).
+/// If the parent has died already, rinit sends itself that signal. Returns whether the parent's
+/// death kills rinit; without the option, rinit may have been started that way.
 fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
     let Some(signal) = config.parent_death_signal else {
-        // The death of PID 1 is everyone's.
+        // If PID 1 dies, the kernel kills every process of the namespace. So its command needs no
+        // such setting.
         return Ok(pid != 1 && nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL)));
     };
     let parent = process::parent_pid();
@@ -135,8 +144,9 @@ fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
     Ok(signal == Signal::KILL)
 }
 
-/// Closes what is the command's: its reader sees end-of-file when the command closes stdout, and no directory stays in use. stderr stays
-/// open for messages, and so does rinit's own descriptor for the terminal.
+/// Closes the inherited descriptors and leaves the working directory. So a reader sees end-of-file
+/// when the command closes stdout, and no directory stays in use. stderr and rinit's own descriptor
+/// for the terminal stay open.
 fn release_inherited(terminal: Option<&Terminal>) {
     descriptor::close_all_but_stderr_and(terminal.map(Terminal::descriptor));
     if let Err(errno) = nix::unistd::chdir(c"/") {
@@ -144,25 +154,26 @@ fn release_inherited(terminal: Option<&Terminal>) {
     }
 }
 
-/// An init whose command runs.
+/// The state of an init whose command runs.
 struct Supervisor<'a> {
     config: &'a Config,
     terminal: Option<&'a Terminal>,
     forwarding: Forwarding,
     events: EventSource,
     reaper: Reaper,
-    /// Who sent the stop that was forwarded last. The next stop of the command is the answer to it.
+    /// Who sent the stop signal that rinit forwarded last. The next stop of the command is the
+    /// response to it.
     forwarded_stop: Option<StopSender>,
-    /// Who has been sent SIGTERM.
+    /// The processes that have been sent SIGTERM. The grace period does not ask them again.
     asked: Option<AlreadySignalled>,
-    /// When the main child is killed.
+    /// When to kill the main child: `--kill-after`.
     kill_at: Option<Instant>,
     /// Whether the main child is stopped.
     is_stopped: bool,
 }
 
 impl Supervisor<'_> {
-    /// From the command's start to the exit code.
+    /// Supervises the command, and then the processes that it leaves behind. Returns the exit code.
     fn run(mut self, started: Option<Instant>) -> u8 {
         let code = self.supervise();
         let (config, main_child) = (self.config, self.forwarding.main_child);
@@ -219,7 +230,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The main child's code, or 0 if it is to be that.
+    /// The main child's exit code, or 0 if `--remap-exit` lists it.
     fn exit_code(&self, code: u8) -> u8 {
         if self.config.remapped.contains(code) {
             debug!("exit code {code} becomes 0");
@@ -228,7 +239,8 @@ impl Supervisor<'_> {
         code
     }
 
-    /// A signal was taken: what it becomes, and whom it goes to.
+    /// Rewrites and forwards a signal that was taken. Starts the time of `--kill-after` if the
+    /// signal is a request to end.
     fn receive(&mut self, info: &SignalInfo) {
         if let Some(signal) = forward::rewrite(self.config, info) {
             match signal {
@@ -242,7 +254,8 @@ impl Supervisor<'_> {
                 _ => {}
             }
             if signal == Signal::TSTP && self.is_stopped && self.forwarding.has_job_control {
-                // A Ctrl-Z that has overtaken the shell's SIGCONT, and discarded it: no stop follows.
+                // The main child is stopped already, so this Ctrl-Z does not stop it again. The
+                // shell's SIGCONT is lost: a stop signal discards a pending one.
                 return self.stopped(signal);
             }
             let recipients = self.forwarding.recipients(signal, info);
@@ -253,29 +266,31 @@ impl Supervisor<'_> {
             }
         }
         if self.config.persona.suspends_itself && info.signal.is_terminal_stop() {
-            // The kernel shields PID 1 from it.
+            // If rinit is PID 1, the kernel ignores this SIGSTOP.
             let _ = Signal::STOP.send(process::own_pid());
         }
     }
 
-    /// Records who sent a stop that is about to be forwarded, unless the command handles it: then no stop follows.
+    /// Records who sent a stop signal that is about to be forwarded, unless the command handles it
+    /// and so does not stop.
     fn record_stop(&mut self, stop: Signal, info: &SignalInfo) {
-        let is_terminals = info.origin() == Origin::Kernel && info.signal == stop;
-        let sender = if is_terminals { StopSender::Terminal } else { StopSender::Process };
+        let is_from_terminal = info.origin() == Origin::Kernel && info.signal == stop;
+        let sender = if is_from_terminal { StopSender::Terminal } else { StopSender::Process };
         let is_handled = self.terminal.is_none() || procfs::handles(self.forwarding.main_child, stop) == Some(true);
         self.forwarded_stop = if is_handled { None } else { Some(sender) };
     }
 
-    /// The main child was stopped: the rules of terminals say what follows.
+    /// Handles a stop of the main child. The terminal decides what happens next.
     fn stopped(&mut self, by: Signal) {
         debug!("main child {} was stopped by {by}", self.forwarding.main_child);
-        // It answers one stop. Somebody else may continue the command without rinit, and a Ctrl-Z may follow.
+        // The record is for one stop. Another process may continue the command without rinit, and a
+        // Ctrl-Z may follow.
         let forwarded = self.forwarded_stop.take();
         let group = self.group();
         let action = self.terminal.map_or(StopAction::Stay, |terminal| terminal.stopped(by, group, forwarded));
         self.is_stopped = action == StopAction::Stay;
         if action == StopAction::Continue {
-            // The terminal stopped the whole job.
+            // The terminal stopped the whole job, not only the main child.
             self.forwarding.job().send(Signal::CONT, None);
         }
     }
@@ -300,7 +315,7 @@ impl Supervisor<'_> {
     }
 }
 
-/// A command line for a message.
+/// A command line as text for a message, each word in quotes.
 struct Quoted(Arguments);
 
 impl std::fmt::Display for Quoted {

@@ -1,4 +1,4 @@
-//! `--pause`: an init without a command, the pause container of a pod.
+//! `--pause`: an init without a command, such as the pause container of a pod.
 
 use libc::pid_t;
 use log::info;
@@ -13,7 +13,7 @@ use crate::signal::Signal;
 use crate::signal::scope::SignalScope;
 use crate::sys::wait::WaitFor;
 
-/// Reaps and waits until somebody asks it to end by SIGTERM or SIGINT. Returns the exit code.
+/// Reaps orphans until SIGTERM or SIGINT arrives. Returns the exit code.
 ///
 /// # Errors
 /// As for [`prepare`].
@@ -29,7 +29,7 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
         match events.next(more_children, None) {
             Event::Child => more_children = reaper.reap() == ReapOutcome::More,
             Event::Signal(info) => {
-                // There is nobody to forward to, so a rewrite means nothing.
+                // There is no process to forward to, so `--rewrite` has no effect.
                 forward::log_received(&info);
                 if matches!(info.signal, Signal::TERM | Signal::INT) {
                     break;

@@ -11,7 +11,7 @@ use crate::procfs::{self, Process};
 use crate::signal::Signal;
 use crate::sys::wait::{self, ChildEvent, WaitFor, WaitStatus};
 
-/// Children reaped before rinit looks for a signal to forward.
+/// How many children rinit reaps before it checks for a signal to forward.
 const BATCH: usize = 16;
 
 /// What a round of reaping found.
@@ -29,11 +29,11 @@ pub(super) enum ReapOutcome {
     Nothing,
     /// There is no child at all.
     NoChildren,
-    /// The kernel does not say which child has ended.
+    /// The call that waits for a child failed.
     Failed(Errno),
 }
 
-/// Reaps the children, and knows which of them is the main one.
+/// Reaps children, and knows which of them is the main child.
 #[derive(Debug)]
 pub(super) struct Reaper {
     main_child: Option<pid_t>,
@@ -43,20 +43,21 @@ pub(super) struct Reaper {
 }
 
 impl Reaper {
-    /// Reaps this main child and every orphan, or orphans alone.
+    /// Creates a reaper of the main child and every orphan, or of orphans alone.
     pub(super) fn new(main_child: Option<pid_t>, wait_for: WaitFor, warn_on_reap: bool) -> Self {
         Self { main_child, wait_for, warn_on_reap, orphans: 0 }
     }
 
-    /// How many orphans it has reaped, in words.
+    /// The number of orphans reaped so far, as text.
     pub(super) fn orphans(&self) -> Counted {
         Counted(self.orphans)
     }
 
-    /// Reaps the children that have ended, up to a batch, and no further than the main child: its end is rinit's.
+    /// Reaps the children that have ended, at most a batch of them. Stops at a change of the main
+    /// child, so that rinit handles it at once.
     pub(super) fn reap(&mut self) -> ReapOutcome {
         for _ in 0..BATCH {
-            // Its name can be read only as long as it is a zombie.
+            // The name of an orphan can be read only while it is a zombie.
             let zombie =
                 if self.warn_on_reap { wait::peek().filter(|pid| self.main_child != Some(*pid)) } else { None };
             let zombie = zombie.and_then(procfs::child);
@@ -74,20 +75,20 @@ impl Reaper {
                 None if is_main && status.is_continued() => return ReapOutcome::MainContinued,
                 None if is_main => {
                     info!("main child {pid} {}", Ending(status));
-                    // From here on its pid may be another process's.
+                    // From here on the pid may belong to another process.
                     self.main_child = None;
                     return ReapOutcome::MainEnded(status);
                 }
                 None if !status.is_continued() => self.log_orphan(event, zombie.filter(|zombie| zombie.pid == pid)),
-                // Somebody stopped or continued an orphan. It is not for rinit to change that.
+                // Another process stopped or continued an orphan. rinit does not interfere.
                 _ => trace!("orphan {pid} {}", Ending(status)),
             }
         }
         ReapOutcome::More
     }
 
-    /// The next child that changed. wait4(2) tells it everywhere, unless a sandbox refuses that call or answers nonsense: that there
-    /// is no child, while the main one has not been reaped.
+    /// The next child that changed state. If wait4(2) fails, this tries waitid(2): a sandbox may
+    /// refuse wait4(2), or make it return ECHILD although the main child has not been reaped.
     fn next(&self) -> Result<Option<ChildEvent>, Errno> {
         match wait::next_child(self.wait_for) {
             Err(errno) if errno != Errno::ECHILD || self.main_child.is_some() => {
@@ -111,7 +112,7 @@ impl Reaper {
     }
 }
 
-/// How a child ended, in words.
+/// How a child ended, stopped or continued, as text.
 struct Ending(WaitStatus);
 
 impl fmt::Display for Ending {
@@ -126,7 +127,7 @@ impl fmt::Display for Ending {
     }
 }
 
-/// A number of orphans, in words.
+/// A number of orphans, as text.
 pub(super) struct Counted(u64);
 
 impl fmt::Display for Counted {

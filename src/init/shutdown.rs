@@ -1,4 +1,4 @@
-//! What happens to those that the main child leaves behind: `--grace`, `--wait-all`.
+//! What happens to the processes that the main child leaves behind: `--grace`, `--wait-all`.
 
 use std::time::Instant;
 
@@ -14,11 +14,12 @@ use crate::logging;
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
 use crate::signal::{Origin, Signal};
 
-/// Rounds of reaping without a look at anything else: something may leave orphans without end.
+/// The most batches to reap in a row, since orphans may come without end.
 const ROUNDS: usize = 256;
 
-/// Waits for every process left. With a grace period rinit asks them to end, and kills those that are left at the deadline. `asked` are
-/// those that have been sent SIGTERM already, `job` is the group that the main child had.
+/// Waits until no process is left. With a grace period, rinit asks the processes to end, and kills
+/// those that are left at the deadline. `asked` are the processes that have been sent SIGTERM
+/// already, `job` is the process group that the main child had.
 pub(super) fn wait_for_others(
     config: &Config,
     scope: SignalScope,
@@ -28,7 +29,7 @@ pub(super) fn wait_for_others(
     events: &mut EventSource,
     reaper: &mut Reaper,
 ) {
-    // Most containers are empty by now: then nobody is asked, and nothing is logged.
+    // In most containers no process is left. Then rinit asks none and logs nothing.
     if is_over(scope, reaper) {
         return;
     }
@@ -36,7 +37,7 @@ pub(super) fn wait_for_others(
     let mut deadline = None;
     if has_grace && (!config.wait_all || asked.is_some()) {
         info!("processes are left behind; they have {:?} to end", config.grace);
-        // None if that is further away than a clock can tell.
+        // `None` if the deadline is too far away for the clock: then there is none.
         deadline = Instant::now().checked_add(config.grace);
         scope.request_exit(job, asked);
     } else {
@@ -47,7 +48,9 @@ pub(super) fn wait_for_others(
         match events.next(more_children, deadline) {
             Event::Deadline => break,
             Event::Signal(info) => {
-                // Ctrl-Z stops rinit as well. Without a shell nobody could continue what it stops.
+                // From here on `terminal` is `Some` only for a Ctrl-Z. Under a shell, that stops
+                // rinit as well. Without a shell, no process could continue what it stops, so rinit
+                // drops it.
                 let terminal = terminal.filter(|_| info.signal == Signal::TSTP && info.origin() == Origin::Kernel);
                 let is_dropped = terminal.is_some_and(|terminal| !terminal.has_job_control());
                 if let Some(signal) = forward::rewrite(config, &info).filter(|_| !is_dropped) {
@@ -79,8 +82,9 @@ pub(super) fn wait_for_others(
     }
 }
 
-/// Whether nobody is left, given that rinit has no children. A process that joined from outside (docker exec, the containers of a pod) is
-/// nobody's child in this namespace, so waitpid never reports it: `events` watches one of them, if /proc shows any.
+/// Whether no process is left, given that rinit has no children. A process that joined from outside
+/// (docker exec, the containers of a pod) is not our child, so waitpid never reports it. If /proc
+/// shows such processes, `events` watches one of them.
 fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
     if scope.is_empty() {
         return true;
@@ -90,13 +94,14 @@ fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
         is_known = true;
         is_watched = is_watched || events.watch(process.pid);
     });
-    // Zombies are for their parents outside to reap. Or the last process has ended since.
+    // If /proc shows no process that lives, only zombies are left, and their parents outside have
+    // to reap them. If no process could be watched, the last one may have ended since.
     listed.is_ok() && (!is_known || (!is_watched && scope.is_empty()))
 }
 
-/// Whether nobody is left, after those have been reaped that have ended already.
+/// Reaps the children that have ended. Returns whether no process is left then.
 fn is_over(scope: SignalScope, reaper: &mut Reaper) -> bool {
-    // The kernel tells PID 1 in one call. Zombies count as left.
+    // PID 1 finds out with one system call, which counts zombies as processes that are left.
     if scope == SignalScope::PidNamespace && scope.is_empty() {
         return true;
     }

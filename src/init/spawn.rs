@@ -1,9 +1,11 @@
 //! Starting the command: the clone, and what the child does before it executes the command.
 //!
-//! The command sees what it would see without rinit: the mask and the dispositions that rinit inherited, the same descriptors, directory,
-//! environment and scheduling. Two differences are meant: a process group of its own, and the variables that name its pid.
+//! The command sees what it would see without rinit: the signal mask and the dispositions that
+//! rinit inherited, the same descriptors, directory, environment and scheduling. Two differences
+//! are intended: a process group of its own, and the variables that name its pid.
 //!
-//! rinit goes on once the command has been executed. So for an instant both hold the inherited descriptors and the directory.
+//! rinit continues when the child has executed the command. So for an instant both hold the
+//! inherited descriptors and the directory.
 
 use std::time::Duration;
 
@@ -22,20 +24,21 @@ use crate::sys::arguments::Arguments;
 use crate::sys::process::{self, Scheduling};
 use crate::sys::{self, wait};
 
-/// What the command inherits through rinit, though rinit itself runs with something else.
+/// What rinit inherited and the command has to get, though rinit itself has changed it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inherited {
-    /// rinit's own pid, which variables may hold.
+    /// rinit's own pid, which variables such as LISTEN_PID may hold.
     pub(super) pid: pid_t,
     /// The signal mask.
     pub(super) mask: SignalSet,
     /// Whether SIGCHLD was ignored.
     pub(super) ignores_sigchld: bool,
-    /// Whether rinit is killed if its parent dies. Then the command has to be killed with it.
+    /// Whether rinit is killed if its parent dies. Then the command has to be killed if rinit dies.
     pub(super) dies_with_parent: bool,
 }
 
-/// Starts the command as a child in a process group of its own, in the terminal's foreground if that is rinit's to give.
+/// Starts the command as a child in a process group of its own. Gives it the terminal's foreground,
+/// if rinit has that to give.
 ///
 /// # Errors
 /// The code to exit with. The reason has been logged.
@@ -61,34 +64,36 @@ pub(super) fn start(
         failed = Some(code);
         code
     };
-    // SAFETY: the closure changes what is its own, or `has_run` and `failed`, which are to be seen here. Nothing in it unwinds: the crate
-    // aborts on panic. rinit has one thread.
+    // SAFETY: this function expects what the closure changes: `has_run`, `failed`, and the state of
+    // the modules that it calls. The closure does not unwind: the crate aborts on panic. rinit has
+    // one thread.
     let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(|errno| refused(errno, codes))?;
     if let Some(code) = failed {
         wait::end_of(pid);
         return Err(code);
     }
     if !has_run && !config.starts_session() {
-        // An emulator (qemu-user) makes a fork of it: rinit did not stand still, and the child may not have called setpgid yet. After
-        // its exec this is refused, and not needed.
+        // An emulator (qemu-user) forks instead: rinit was not suspended, and the child may not
+        // have called setpgid yet. If the child has already executed the command, this fails and is
+        // not needed.
         let _ = setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
     }
     if sys::signal::is_recorded() {
-        // The user's Ctrl-Z came before the exec.
+        // A Ctrl-Z came before the exec. Now the command gets it.
         let _ = Signal::TSTP.send(-pid);
     }
     Ok(pid)
 }
 
-/// Why the child is not the command.
+/// Why the child did not become the command.
 enum Obstacle {
-    /// What could not be done for it, and what the kernel said.
+    /// What could not be done before the exec, and the kernel's error.
     Preparation(&'static str, Errno),
     /// The exec failed.
     Exec(Refusal),
 }
 
-/// The child's life until the exec. All signals are blocked.
+/// What the child does until the exec. Returns only if that fails. All signals are blocked.
 fn become_command(
     config: &Config,
     command: Arguments,
@@ -110,8 +115,9 @@ fn become_command(
     }
     if let Some(terminal) = terminal.filter(|terminal| terminal.is_to_hand_over()) {
         terminal.give_to(process::own_pid());
-        // From here on a Ctrl-Z is for the command. Stopped before its exec it would hold rinit with it. The exec makes it the default
-        // again: execve(2).
+        // From here on a Ctrl-Z goes to the child. It must not stop the child before the exec:
+        // rinit would stay suspended with it. So the child only records the signal. The exec
+        // restores the default action: see execve(2).
         let _ = sys::signal::record(Signal::TSTP.number());
     }
     if inherited.dies_with_parent {
@@ -125,13 +131,15 @@ fn become_command(
         return Obstacle::Preparation("restore the signal mask", errno);
     }
     let refusal = exec::execute(command, parent);
-    // A message to a closed pipe must not kill the child by SIGPIPE: its exit code is the answer.
+    // Block signals again: SIGPIPE from a message to a closed pipe must not kill the child before
+    // it returns its exit code.
     let _ = signal::set_mask(SignalSet::ALL);
     Obstacle::Exec(refusal)
 }
 
-/// Discards stops that were sent to rinit's group while the child was still in it. rinit has its own copy of each, and forwards it. Stopped
-/// before its exec the child would hold rinit with it.
+/// Discards stop signals that were sent to rinit's group while the child was still in it. rinit has
+/// received each of them too, and forwards it. A child that is stopped before the exec would keep
+/// rinit suspended.
 fn discard_stops() -> Result<(), Errno> {
     let stops = SignalSet::EMPTY.with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
     loop {
@@ -143,7 +151,8 @@ fn discard_stops() -> Result<(), Errno> {
     }
 }
 
-/// Has the child killed if rinit dies, also if that has died already: PR_SET_PDEATHSIG(2const).
+/// Asks the kernel to kill the child if rinit dies: see PR_SET_PDEATHSIG(2const). If rinit has died
+/// already, the child kills itself.
 fn die_with(parent: pid_t) {
     if let Err(errno) = process::set_parent_death_signal(Signal::KILL.number()) {
         warn!("the command goes on if rinit is killed: {}", errno.desc());
@@ -153,7 +162,8 @@ fn die_with(parent: pid_t) {
     }
 }
 
-/// Gives the child rinit's scheduling policy and nice value, if the clone has reset them: SCHED_RESET_ON_FORK, sched(7).
+/// Gives the child rinit's scheduling policy and nice value, if the clone has reset them: see
+/// SCHED_RESET_ON_FORK in sched(7).
 fn keep_scheduling(parent: pid_t) {
     let Some(scheduling) = Scheduling::of(parent).ok().filter(Scheduling::is_reset_on_fork) else { return };
     if let Err(errno) = scheduling.apply() {
@@ -174,7 +184,7 @@ fn report(command: Arguments, refusal: Refusal, codes: FailureCodes) -> u8 {
     }
 }
 
-/// Logs that the kernel started no process. Returns the code to exit with.
+/// Logs why the kernel started no process. Returns the code to exit with.
 fn refused(errno: Errno, codes: FailureCodes) -> u8 {
     let is_deadline = || Scheduling::of(0).is_ok_and(|scheduling| scheduling.is_deadline());
     let hint = match errno {

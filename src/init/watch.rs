@@ -1,5 +1,5 @@
-//! Waiting for a process that is not rinit's child. The kernel sends no SIGCHLD for it, but a descriptor for it becomes readable
-//! when it ends: pidfd_open(2).
+//! Waiting for a process that is not rinit's child. The kernel sends rinit no SIGCHLD for it, but a
+//! pidfd becomes readable when its process ends: see pidfd_open(2).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use nix::sys::time::TimeSpec;
 use crate::signal::SignalSet;
 use crate::sys::{self, descriptor, process};
 
-/// The longest time that fits into every machine's struct timespec.
+/// The longest timeout that fits into struct timespec on every architecture.
 const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 
-/// A process, and the signals that must not wait for its end.
+/// The descriptors to poll: one for the process, and one for pending signals, which must not wait
+/// for the end of the process.
 #[derive(Debug)]
 pub(super) struct Watch {
     process: OwnedFd,
@@ -26,7 +27,8 @@ impl Watch {
     /// Watches this process.
     ///
     /// # Errors
-    /// ESRCH if it has ended and has been reaped; ENOSYS before Linux 5.3; EPERM if a sandbox refuses it.
+    /// ESRCH if it has ended and has been reaped; ENOSYS before Linux 5.3; EPERM if a sandbox
+    /// refuses it.
     pub(super) fn on(pid: pid_t) -> Result<Self, Errno> {
         let signals = sys::signal::descriptor(SignalSet::ALL.bits())?;
         Ok(Self {
@@ -35,11 +37,11 @@ impl Watch {
         })
     }
 
-    /// Waits until the process has ended or a signal is pending, and no longer than the timeout. Takes no signal. Returns whether the
-    /// process has ended.
+    /// Waits until the process has ended, a signal is pending or the timeout is over. Takes no
+    /// signal. Returns whether the process has ended.
     ///
     /// # Errors
-    /// What poll(2) says: EINTR, ENOMEM.
+    /// The errors of ppoll(2): EINTR, ENOMEM.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Result<bool, Errno> {
         let readable = |descriptor| PollFd::new(descriptor, PollFlags::POLLIN);
         let mut both = [readable(self.process.as_fd()), readable(self.signals.as_fd())];
