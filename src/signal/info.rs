@@ -1,4 +1,5 @@
-//! A signal that was taken, with what the kernel says of it: sigaction(2), "The siginfo_t argument".
+//! A signal that was taken, with what the kernel tells about it: see sigaction(2), "The siginfo_t
+//! argument".
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::sys;
 /// A signal that was taken.
 #[derive(Clone, Copy)]
 pub(crate) struct SignalInfo {
-    /// Which one.
+    /// The signal.
     pub(crate) signal: Signal,
     raw: siginfo_t,
 }
@@ -23,7 +24,7 @@ pub(crate) enum Origin {
     Process(pid_t),
     /// The kernel: a terminal's key, a child, a fault.
     Kernel,
-    /// A process that gave this code, which names no sender.
+    /// A process that gave this code, which does not tell its pid.
     Code(c_int),
 }
 
@@ -39,13 +40,16 @@ impl SignalInfo {
         }
     }
 
-    /// Whether it came with a value, as sigqueue(3) sends one. A code below zero is a process's: the kernel itself uses those
-    /// only for requests that an exec ends, timer_create(2), mq_notify(3), aio(7). Only SI_TKILL has none.
+    /// Whether it carries a value, as sigqueue(3) sends one. If the code is negative, a process has
+    /// sent the signal with a value, or without one if the code is SI_TKILL. The kernel itself uses
+    /// negative codes only for requests that an exec cancels: see timer_create(2), mq_notify(3),
+    /// aio(7).
     pub(crate) fn has_value(&self) -> bool {
         self.raw.si_code < 0 && self.raw.si_code != libc::SI_TKILL
     }
 
-    /// Sends it on to one process as `signal`, with its value if it has one. The sender that it names stays the first one.
+    /// Sends it on to one process as `signal`, with its value if it has one. With a value, it still
+    /// names its first sender.
     ///
     /// # Errors
     /// As for [`Signal::send`]; EAGAIN if the receiver's queue is full (RLIMIT_SIGPENDING).
@@ -59,10 +63,12 @@ impl SignalInfo {
     }
 }
 
-/// Takes the next pending signal of the set. Waits for one until the timeout is over, or without end: sigtimedwait(2).
+/// Takes the next pending signal of the set. If there is none, waits for one until the timeout is
+/// over, or without limit if there is no timeout: see sigtimedwait(2).
 ///
 /// # Errors
-/// EAGAIN if the time is over; EINTR if a stop and a continue, a tracer or a freezer came in between.
+/// EAGAIN if the timeout is over; EINTR if a stop and a continue, a tracer or a freezer interrupts
+/// the wait.
 pub(crate) fn wait(set: SignalSet, timeout: Option<Duration>) -> Result<SignalInfo, Errno> {
     let raw = sys::signal::wait(set.bits(), timeout)?;
     Signal::from_number(raw.si_signo).map(|signal| SignalInfo { signal, raw }).ok_or(Errno::EINVAL)

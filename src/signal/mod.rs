@@ -1,6 +1,6 @@
-//! The kernel's 64 signals as values: the type and its names. signal(7).
+//! The kernel's 64 signals as values: the type and its names. See signal(7).
 //!
-//! `set` has sets of them, `info` one that was taken, `scope` who one is meant for.
+//! `set` has sets of signals, `info` a signal that was taken, `scope` the recipients of a signal.
 
 mod info;
 pub(crate) mod scope;
@@ -21,19 +21,20 @@ use crate::sys;
 /// The number of signals the kernel has, on every architecture that rinit runs on.
 const LAST: u8 = 64;
 
-/// The first real-time signal that a program may use: glibc's and docker's meaning of `RTMIN`. The kernel's own first one is 32;
-/// the C libraries keep that and 33 for their threads, nptl(7).
+/// The first real-time signal that a program may use: `RTMIN` as glibc and docker understand it.
+/// The kernel's own first one is 32, but the C libraries keep 32 and 33 for their threads: see
+/// nptl(7).
 const RTMIN: u8 = 34;
 
 /// A signal, by its number: 1 to 64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(u8);
 
-/// Second names, and the signals that they mean.
+/// Second names of signals, and the first names that they stand for.
 const SECOND_NAMES: [(&str, &str); 3] = [("IOT", "ABRT"), ("CLD", "CHLD"), ("POLL", "IO")];
 
 impl Signal {
-    /// The terminal is gone, or a daemon is to read its settings again.
+    /// The terminal is closed, or a daemon is asked to read its settings again.
     pub const HUP: Self = Self(libc::SIGHUP as u8);
     /// What Ctrl-C sends.
     pub const INT: Self = Self(libc::SIGINT as u8);
@@ -41,9 +42,9 @@ impl Signal {
     pub const QUIT: Self = Self(libc::SIGQUIT as u8);
     /// A request to end.
     pub const TERM: Self = Self(libc::SIGTERM as u8);
-    /// The end that no process can refuse.
+    /// Kills a process. It cannot be caught.
     pub const KILL: Self = Self(libc::SIGKILL as u8);
-    /// The stop that no process can refuse.
+    /// Stops a process. It cannot be caught.
     pub const STOP: Self = Self(libc::SIGSTOP as u8);
     /// The stop that Ctrl-Z sends.
     pub const TSTP: Self = Self(libc::SIGTSTP as u8);
@@ -53,14 +54,14 @@ impl Signal {
     pub const TTOU: Self = Self(libc::SIGTTOU as u8);
     /// Resumes a stopped process.
     pub const CONT: Self = Self(libc::SIGCONT as u8);
-    /// The kernel's word that a child changed state.
+    /// The kernel's notice that a child changed state.
     pub const CHLD: Self = Self(libc::SIGCHLD as u8);
     /// What a write to a pipe without a reader raises.
     pub(crate) const PIPE: Self = Self(libc::SIGPIPE as u8);
     /// What a write beyond the limit on a file's size raises.
     pub(crate) const XFSZ: Self = Self(libc::SIGXFSZ as u8);
 
-    /// How many there are.
+    /// The number of signals.
     pub(crate) const COUNT: usize = LAST as usize;
 
     /// The signal with this number, if there is one.
@@ -76,12 +77,12 @@ impl Signal {
         c_int::from(self.0)
     }
 
-    /// Its place in a table of all signals.
+    /// Its index in a table of all signals.
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) - 1
     }
 
-    /// The signal with this place.
+    /// The signal with this index.
     pub(crate) fn from_index(index: usize) -> Option<Self> {
         Self::from_number(c_int::try_from(index).ok()? + 1)
     }
@@ -103,7 +104,7 @@ impl Signal {
         format!("SIG{name}").parse::<Standard>().ok().map(|signal| Self(signal as u8))
     }
 
-    /// `RTMIN` and `RTMAX` with what follows them: nothing, or the sign and a number.
+    /// Reads what follows `RTMIN` or `RTMAX`: nothing, or the sign and a number.
     fn real_time(base: u8, offset: &str, sign: char) -> Option<Self> {
         if offset.is_empty() {
             return Some(Self(base));
@@ -120,18 +121,21 @@ impl Signal {
         (RTMIN..=LAST).contains(&number).then_some(Self(number))
     }
 
-    /// Whether rinit forwards it: every signal that can be caught, but not the kernel's word about children, and not the two
-    /// that the C libraries keep for their threads: pthreads(7), nptl(7).
+    /// Whether rinit forwards it. rinit forwards every signal that can be caught, except SIGCHLD,
+    /// which tells about a child, and the two that the C libraries keep for their threads: see
+    /// pthreads(7), nptl(7).
     pub fn is_forwarded(self) -> bool {
         self != Self::KILL && self != Self::STOP && self != Self::CHLD && !matches!(self.0, 32 | 33)
     }
 
-    /// Whether it stops a process that does not handle it, and the terminal sends it: SIGTSTP, SIGTTIN, SIGTTOU.
+    /// Whether it is one of the stop signals that a terminal sends and a process can handle:
+    /// SIGTSTP, SIGTTIN, SIGTTOU.
     pub(crate) fn is_terminal_stop(self) -> bool {
         matches!(self, Self::TSTP | Self::TTIN | Self::TTOU)
     }
 
-    /// Sends it to a process (positive), to the own group (0), to all processes (-1) or to a group (negative): kill(2).
+    /// Sends it to a process (positive), to rinit's own group (0), to all processes (-1) or to a
+    /// group (below -1): see kill(2).
     ///
     /// # Errors
     /// ESRCH if there is no receiver; EPERM if rinit may signal none of them.
@@ -139,7 +143,7 @@ impl Signal {
         sys::signal::kill(target, self.number())
     }
 
-    /// Whether it is ignored: sigaction(2).
+    /// Whether it is ignored: see sigaction(2).
     ///
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
@@ -147,7 +151,8 @@ impl Signal {
         sys::signal::is_ignored(self.number())
     }
 
-    /// Sets it to ignored or to its default action. Returns whether it was ignored: the two that survive an exec, signal(7).
+    /// Ignores it or restores its default action, the two dispositions that survive an exec: see
+    /// signal(7). Returns whether it was ignored before.
     ///
     /// # Errors
     /// EINVAL for a signal that cannot be caught; EPERM or ENOSYS if a sandbox refuses it.
@@ -156,7 +161,8 @@ impl Signal {
     }
 }
 
-/// Whether a process, a group (negative) or anybody at all (-1) is there to be signalled: kill(2) with signal 0.
+/// Whether a process (positive), a group (below -1) or any process at all (-1) could receive a
+/// signal: see kill(2), signal 0.
 pub(crate) fn has_receiver(target: pid_t) -> bool {
     sys::signal::kill(target, 0) != Err(Errno::ESRCH)
 }

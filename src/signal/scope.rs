@@ -1,8 +1,10 @@
-//! Who a signal is meant for, decided in one place: those alive when it was taken, each exactly once.
+//! The recipients of a signal, decided in one place: the processes that are alive when the signal
+//! is taken. Each gets it exactly once.
 //!
-//! The kernel's `kill(-1)` and `kill(-GROUP)` are such a snapshot. Where they cannot be used, because rinit is no PID 1 or a value has
-//! to be queued to each process, /proc is walked once. A process that was started after the moment of the signal is not meant:
-//! it may have been started in answer to it.
+//! The kernel's `kill(-1)` and `kill(-GROUP)` take such a snapshot. If rinit cannot use them,
+//! because it is not PID 1 or has to queue a value to each process, it walks over /proc once. A
+//! process that was started after the signal was taken does not get it: it may have been started in
+//! response to the signal.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -16,20 +18,23 @@ use super::{Signal, SignalInfo, has_receiver};
 use crate::procfs::{self, Process, Unreadable};
 use crate::sys::process;
 
-/// Clock ticks in a second, the unit of start times in /proc: USER_HZ, which is 100 on every architecture rinit runs on, time(7).
+/// Clock ticks per second, the unit of start times in /proc: USER_HZ, which is 100 on every
+/// architecture that rinit runs on, see time(7).
 pub(crate) const TICKS: u64 = 100;
 
-/// The largest number of pids: PID_MAX_LIMIT, proc(5).
+/// The largest number of pids: PID_MAX_LIMIT, see proc(5).
 const PIDS: pid_t = 1 << 22;
 
-/// Walks over /proc until everyone has been killed. Only a program that forks without end needs more than two.
+/// The most walks over /proc to kill every process. Only a program that forks without end needs
+/// more than two.
 const WALKS: usize = 64;
 
-/// The longest chain of parents. A longer one is followed no further.
+/// The longest chain of parents that rinit follows.
 const DEPTH: usize = 4096;
 
-/// A moment, as start times in /proc have it. They count clock ticks of 10 ms, so the pid that was given out last tells which processes of
-/// the same tick came before it.
+/// A moment that can be compared with the start times in /proc. These count clock ticks of 10 ms.
+/// For processes of the same tick, the newest pid at that moment tells which of them came before
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     ticks: u64,
@@ -37,47 +42,50 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// This moment.
+    /// The current moment.
     pub(crate) fn now() -> Self {
         let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
         let ticks = since_boot.as_millis() / u128::from(1000 / TICKS);
         Self { ticks: u64::try_from(ticks).unwrap_or(u64::MAX), last_pid: procfs::last_pid() }
     }
 
-    /// Whether the process had been started by then. Pids are given out in ascending order, and begin anew at the largest one.
+    /// Whether the process had been started by then. The kernel gives out pids in ascending order,
+    /// and starts again after the largest one.
     fn has(self, process: &Process) -> bool {
         let is_behind = |last: pid_t| last.wrapping_sub(process.pid).rem_euclid(PIDS) < PIDS / 2;
         process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_behind))
     }
 
-    /// The clock ticks from this start time on.
+    /// The clock ticks between this start time and the moment.
     pub(crate) fn ticks_since(self, start: u64) -> u64 {
         self.ticks.saturating_sub(start)
     }
 }
 
-/// Every process that rinit answers for, and never anybody else.
+/// The processes that rinit is responsible for, and no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignalScope {
-    /// rinit is PID 1: all processes but itself. `kill(-1)` reaches them, kill(2), pid_namespaces(7).
+    /// rinit is PID 1: all processes but rinit itself. `kill(-1)` reaches them: see kill(2),
+    /// pid_namespaces(7).
     PidNamespace,
     /// rinit is a subreaper with this pid: its descendants.
     Descendants(pid_t),
 }
 
-/// Who a signal is meant for.
+/// The recipients of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipients {
     /// The main child alone.
     MainChild(pid_t),
     /// The main child's process group, and the main child if it has moved to another group.
     Job(pid_t),
-    /// Everyone that rinit answers for; the main child too, while it lives.
+    /// Every process that rinit is responsible for. The pid is the main child's, while it lives.
     Everyone(SignalScope, Option<pid_t>),
 }
 
 impl Recipients {
-    /// Sends a signal to them, with the value of the one that was taken, if that has one.
+    /// Sends a signal to them. `info` is the signal that was taken: if it carries a value, that is
+    /// sent too.
     pub(crate) fn send(self, signal: Signal, info: Option<&SignalInfo>) {
         let valued = info.filter(|info| info.has_value());
         match (self, valued) {
@@ -85,7 +93,7 @@ impl Recipients {
             (Self::Job(main_child), None) => send_to_job(signal, main_child),
             (Self::Job(main_child), Some(_)) => {
                 send_to_one(signal, main_child, valued);
-                // Values can be queued to single processes only: sigqueue(3).
+                // A value can be queued only to a single process: see sigqueue(3).
                 let is_member = |process: &Process| process.group == main_child && process.pid != main_child;
                 if let Err(error) = send_to_each(signal, valued, is_member) {
                     warn!("{signal} with a value went to the main child alone, not to its group: {error}");
@@ -102,7 +110,7 @@ impl Recipients {
                         }
                         SignalScope::Descendants(_) => {
                             warn!("cannot find the descendants to send {signal} to: {error}");
-                            // The main child's group can be reached without /proc.
+                            // Without /proc, rinit can still reach the main child's group.
                             main_child.iter().for_each(|main_child| send_to_job(signal, *main_child));
                         }
                     }
@@ -112,12 +120,13 @@ impl Recipients {
     }
 }
 
-/// Who has been sent SIGTERM already: these recipients, at that moment.
+/// The processes that have been sent SIGTERM already: those recipients that were alive at that
+/// moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlreadySignalled {
-    /// Who it was sent to.
+    /// Its recipients.
     pub(crate) recipients: Recipients,
-    /// When.
+    /// When it was sent.
     pub(crate) moment: Moment,
 }
 
@@ -137,19 +146,21 @@ impl AlreadySignalled {
 }
 
 impl SignalScope {
-    /// Whom the process with this pid answers for.
+    /// The scope of an init with this pid.
     pub(crate) fn of(pid: pid_t) -> Self {
         if pid == 1 { Self::PidNamespace } else { Self::Descendants(pid) }
     }
 
-    /// Whether nobody is left, not even a zombie, given that rinit has no children. A subreaper without children has no
-    /// descendants. PID 1 asks the kernel: a process that joined the namespace from outside is nobody's child in it.
+    /// Whether no process is left, not even a zombie, given that rinit has no children. A subreaper
+    /// without children has no descendants. PID 1 asks the kernel, since a process that joined the
+    /// namespace from outside is not its child.
     pub(crate) fn is_empty(self) -> bool {
         self != Self::PidNamespace || !has_receiver(-1)
     }
 
-    /// Asks everyone to end: SIGTERM, and SIGCONT, since a stopped process cannot act on SIGTERM. Nobody is asked twice. The helpers of a
-    /// process that has been asked are left alone. `job` is the group that the main child had.
+    /// Asks every process to end: with SIGTERM, and with SIGCONT, since a stopped process cannot
+    /// act on SIGTERM. A process that has been asked already is not asked again. Nor are its
+    /// descendants, which may help it to end. `job` is the process group that the main child had.
     pub(crate) fn request_exit(self, job: Option<pid_t>, already: Option<AlreadySignalled>) {
         if self == Self::PidNamespace && already.is_none() {
             return ask_namespace();
@@ -174,8 +185,9 @@ impl SignalScope {
         procfs::for_each_process(|process| {
             let is_own_member = |group: &mut pid_t| *group == process.group && family.kin_of(process) != Kin::Stranger;
             let needs_continue = if let Some(group) = job.take_if(is_own_member) {
-                // One call reaches the whole group, also a program that goes on in a child of its own, over and over. A zombie of such
-                // a program shows as well that the group is still the command's.
+                // One call reaches the whole group, even a program that forks again and again and
+                // goes on in the child. A zombie of such a program also shows that the group is
+                // still the command's.
                 send_logged(Signal::TERM, -group);
                 already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
                 true
@@ -194,7 +206,7 @@ impl SignalScope {
         .map(drop)
     }
 
-    /// Kills everyone, also those that are started meanwhile.
+    /// Kills every process, including those that are started meanwhile.
     pub(crate) fn kill(self) {
         if self == Self::PidNamespace {
             return send_logged(Signal::KILL, -1);
@@ -217,7 +229,7 @@ impl SignalScope {
         }
     }
 
-    /// Calls `each` with everyone alive.
+    /// Calls `each` with every process in the scope that is alive.
     ///
     /// # Errors
     /// As for [`procfs::for_each_process`].
@@ -255,24 +267,26 @@ impl Recent {
     }
 }
 
-/// What a process is to rinit.
+/// How a process is related to rinit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kin {
-    /// Nobody that rinit answers for.
+    /// rinit is not responsible for it.
     Stranger,
-    /// One of those that rinit answers for.
+    /// rinit is responsible for it.
     Own,
-    /// One of them, with an ancestor that is responsible for it.
+    /// Like `Own`, but an ancestor of it is a process for which `Family::is_responsible` returns
+    /// true.
     Dependent,
 }
 
-/// How often a process is looked at again because its parent has just ended.
+/// How often rinit looks up the parent of a process again because the parent has just ended.
 const RETRIES: usize = 8;
 
-/// Processes that are remembered: those signalled last, and for one walk over /proc what some parents' children are to rinit.
+/// How many processes rinit remembers: those that it killed last, and, during one walk over /proc,
+/// parents whose children it has related to itself.
 const REMEMBERED: usize = 64;
 
-/// Tells rinit's own from strangers, by their chains of parents.
+/// Finds out by their chains of parents how processes are related to rinit.
 struct Family<F> {
     scope: SignalScope,
     own_pid: pid_t,
@@ -281,21 +295,22 @@ struct Family<F> {
 }
 
 impl<F: Fn(&Process) -> bool> Family<F> {
-    /// Everyone that rinit answers for. `is_responsible` tells whose descendants are dependents.
+    /// The processes in this scope. A descendant of a process for which `is_responsible` returns
+    /// true is a dependent.
     fn new(scope: SignalScope, is_responsible: F) -> Self {
         Self { scope, own_pid: process::own_pid(), is_responsible, remembered: [(0, Kin::Stranger); REMEMBERED] }
     }
 
-    /// Whether rinit answers for this process, and it lives.
+    /// Whether rinit is responsible for this process, and the process is alive.
     fn includes(&mut self, process: &Process) -> bool {
         let is_own = self.scope == SignalScope::PidNamespace || self.kin_of(process) != Kin::Stranger;
         is_own && process.pid != self.own_pid && !process.is_zombie()
     }
 
-    /// What a process is to rinit.
+    /// How a process is related to rinit.
     fn kin_of(&mut self, process: &Process) -> Kin {
         let mut parent = process.parent;
-        // A parent that has just ended has left its children to its own reaper.
+        // If the parent has just ended, the process has a new parent: its reaper.
         for _ in 0..RETRIES {
             if let Some(kin) = self.kin_of_child(parent) {
                 return kin;
@@ -308,12 +323,14 @@ impl<F: Fn(&Process) -> bool> Family<F> {
         Kin::Stranger
     }
 
-    /// What the children of a process are to rinit. `None` if one of its ancestors has just ended.
+    /// How the children of `parent` are related to rinit. `None` if `parent` or one of its
+    /// ancestors has just ended.
     fn kin_of_child(&mut self, parent: pid_t) -> Option<Kin> {
         let mut kin = Kin::Own;
         let mut ancestor = parent;
         for _ in 0..DEPTH {
-            // Nobody is above PID 1. A process that joined the namespace from outside has parent 0.
+            // The chain ends at PID 1, or at 0: that is the parent of a process that joined the
+            // namespace from outside.
             let known = match ancestor {
                 pid if pid == self.own_pid => Some(Kin::Own),
                 ..=1 if self.scope == SignalScope::PidNamespace => Some(Kin::Own),
@@ -337,12 +354,13 @@ impl<F: Fn(&Process) -> bool> Family<F> {
     }
 }
 
-/// Where the kin of a process's children is remembered.
+/// The index at which `Family` remembers how the children of a process are related to rinit.
 fn slot(pid: pid_t) -> usize {
     usize::try_from(pid).unwrap_or(0) % REMEMBERED
 }
 
-/// Sends a signal to each process that was started before this call and that `is_meant`. One walk over /proc.
+/// Sends a signal to each process that was started before this call and for which `is_meant`
+/// returns true. Walks over /proc once.
 fn send_to_each(
     signal: Signal,
     valued: Option<&SignalInfo>,
@@ -365,7 +383,7 @@ fn send_to_one(signal: Signal, pid: pid_t, valued: Option<&SignalInfo>) {
 fn send_to_job(signal: Signal, main_child: pid_t) {
     let result = signal.send(-main_child);
     if process::group_of(main_child).is_ok_and(|group| group != main_child) {
-        // The group that it has left may well be empty now.
+        // ESRCH is expected: the group that the main child has left may be empty.
         if !matches!(result, Ok(()) | Err(Errno::ESRCH)) {
             log_delivery(signal, -main_child, result);
         }
@@ -374,18 +392,21 @@ fn send_to_job(signal: Signal, main_child: pid_t) {
     log_delivery(signal, -main_child, result);
 }
 
-/// Asks everyone in the PID namespace to end. SIGCONT comes first: a helper that somebody starts in answer to SIGTERM gets neither.
+/// Asks every process in the PID namespace to end. SIGCONT comes first, so that a helper that is
+/// started in response to SIGTERM gets neither signal.
 fn ask_namespace() {
     send_logged(Signal::CONT, -1);
     send_logged(Signal::TERM, -1);
 }
 
-/// Sends a signal to a process, to a group (negative) or to every process (-1), and logs what became of it.
+/// Sends a signal to a process, to a group (negative) or to every process (-1), and logs the
+/// result.
 pub(crate) fn send_logged(signal: Signal, target: pid_t) {
     log_delivery(signal, target, signal.send(target));
 }
 
-/// Logs what became of a signal. It is expected that a receiver has just ended; the rest is worth a warning.
+/// Logs the result of sending a signal. ESRCH is expected, since a receiver may have just ended.
+/// Other errors are warnings.
 fn log_delivery(signal: Signal, target: pid_t, result: Result<(), Errno>) {
     match result {
         Ok(()) => debug!("sent {signal} to {}", Target(target)),
@@ -394,7 +415,7 @@ fn log_delivery(signal: Signal, target: pid_t, result: Result<(), Errno>) {
     }
 }
 
-/// The target of kill(2), in words.
+/// The target of kill(2), as text.
 struct Target(pid_t);
 
 impl std::fmt::Display for Target {

@@ -1,11 +1,11 @@
-//! Sets of signals, and which of them this process blocks.
+//! Sets of signals, and the signal mask of this process.
 
 use nix::errno::Errno;
 
 use super::Signal;
 use crate::sys;
 
-/// A set of signals as the kernel has it: bit n - 1 is signal n.
+/// A set of signals as the kernel represents it: bit n - 1 is signal n.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignalSet(u64);
 
@@ -15,22 +15,22 @@ impl SignalSet {
     /// No signal.
     pub const EMPTY: Self = Self(0);
 
-    /// The set that the kernel's word means.
+    /// The set with these bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The kernel's word for it.
+    /// Its bits.
     pub(crate) const fn bits(self) -> u64 {
         self.0
     }
 
-    /// The set with one more.
+    /// The set with this signal added.
     pub(crate) const fn with(self, signal: Signal) -> Self {
         Self(self.0 | 1 << (signal.0 - 1))
     }
 
-    /// The set with one fewer.
+    /// The set with this signal removed.
     pub(crate) const fn without(self, signal: Signal) -> Self {
         Self(self.0 & !(1 << (signal.0 - 1)))
     }
@@ -41,7 +41,7 @@ impl SignalSet {
     }
 }
 
-/// Makes this set the blocked one. Returns the one before: sigprocmask(2).
+/// Blocks exactly the signals of this set. Returns the previous mask: see sigprocmask(2).
 ///
 /// # Errors
 /// EPERM or ENOSYS if a sandbox refuses it.
@@ -49,7 +49,7 @@ pub fn set_mask(mask: SignalSet) -> Result<SignalSet, Errno> {
     sys::signal::set_mask(mask.0).map(SignalSet)
 }
 
-/// The blocked signals that have been sent: sigpending(2).
+/// The pending signals, which have been sent and are blocked: see sigpending(2).
 pub(crate) fn pending() -> SignalSet {
     SignalSet(sys::signal::pending())
 }
