@@ -1,5 +1,5 @@
-//! Names the commit that `--version` prints, and the entry point that the linker sets. Refuses to build a dynamic binary that
-//! nobody asked for.
+//! Sets the commit that `--version` prints and the linker's entry point. Refuses to build a dynamic
+//! binary unless it is asked for.
 
 use std::env;
 use std::fs;
@@ -14,17 +14,20 @@ fn main() {
     }
 }
 
-/// The flags of .cargo/config.toml make the binary static. Cargo does not read that file for `cargo install --git`, and RUSTFLAGS in the environment replaces them.
+/// Checks that the binary will be static. The flags of .cargo/config.toml make it static. But Cargo
+/// does not read that file for `cargo install --git`, and RUSTFLAGS in the environment replaces
+/// them.
 fn check_linking() {
     println!("cargo:rerun-if-env-changed=RINIT_DYNAMIC");
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let wanted = |name: &str| env::var_os(name).is_some();
     let is_static = features.split(',').any(|feature| feature == "crt-static");
-    // A fuzz target is linked to a runtime of its own, and docs.rs links nothing.
+    // A fuzz target is linked with a runtime of its own, and docs.rs links nothing.
     if is_static || wanted("RINIT_DYNAMIC") || wanted("CARGO_CFG_FUZZING") || wanted("DOCS_RS") {
         return;
     }
-    // Cargo leaves this file in a source that it has fetched itself. It hides the warnings of such a source.
+    // Cargo leaves this file in a source that it has fetched itself. Cargo hides the warnings of
+    // such a source, so it gets an error.
     if fs::metadata(".cargo-ok").is_err() {
         println!(
             "cargo:warning=this rinit will be dynamic: the flags of .cargo/config.toml, which make it static, are not in use"
@@ -49,8 +52,9 @@ fn has_entry_point() -> bool {
     }
 }
 
-/// The first seven digits of the commit: of the packaged crate's (cargo leaves a note in it), or of the git
-/// tree this is. Zeros from a tree with neither: dockerd wants to read some commit (moby, parseInitVersion).
+/// The first seven digits of the commit: of the packaged crate's commit, which Cargo has noted in
+/// it, or of the git tree's. Zeros if there is neither: dockerd needs to read some commit (moby,
+/// parseInitVersion).
 fn commit() -> String {
     packaged().or_else(checked_out).unwrap_or_else(|| "0000000".into())
 }
@@ -61,8 +65,8 @@ fn packaged() -> Option<String> {
 }
 
 fn checked_out() -> Option<String> {
-    // Only where this very folder is the tree: an unpacked source inside another project's repository is not
-    // that project's commit.
+    // Only if this folder is the root of the git tree. A source that is unpacked inside another
+    // project's repository does not have that project's commit.
     fs::metadata(".git").ok()?;
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/refs");
@@ -70,7 +74,8 @@ fn checked_out() -> Option<String> {
     git.and_then(|git| digits(std::str::from_utf8(&git.stdout).ok()?)).or_else(looked_up)
 }
 
-/// What HEAD or the branch that it names says, where git itself is missing: in the image that builds, of all places.
+/// Reads the commit from HEAD, or from the branch that HEAD names, if git is not installed, as in
+/// the image that builds rinit.
 fn looked_up() -> Option<String> {
     let head = fs::read_to_string(".git/HEAD").ok()?;
     let Some(branch) = head.trim().strip_prefix("ref: ") else { return digits(&head) };

@@ -1,4 +1,4 @@
-//! What was asked for, typed and checked. A value that is in here is never refused later.
+//! What the user asked for, typed and checked. No value in here is refused later.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::persona::{Persona, RINIT};
 use crate::signal::Signal;
 use crate::sys::arguments::Arguments;
 
-/// What rinit is started for.
+/// What rinit is to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Do something else than being an init, and exit.
+    /// Do one thing without being an init, and exit.
     OneShot(OneShot),
     /// Be the init of a shared PID namespace, without a command.
     Pause(Config),
@@ -35,21 +35,23 @@ pub enum OneShot {
 /// How the init behaves.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What the name that rinit was called by means.
+    /// How rinit behaves under the name that it was called by.
     pub persona: &'static Persona,
-    /// Whom signals are forwarded to.
+    /// Which processes signals are forwarded to.
     pub target: Target,
-    /// What becomes of a signal before it is forwarded.
+    /// Which signal is forwarded in place of each signal.
     pub rewrites: Rewrites,
     /// The exit codes that become 0.
     pub remapped: ExitCodes,
     /// The signal to receive when rinit's own parent dies.
     pub parent_death_signal: Option<Signal>,
-    /// How long every process that the main child leaves behind has to finish. Zero: no time at all.
+    /// How long the processes that the main child leaves behind have to end. If zero, rinit does
+    /// not wait for them.
     pub grace: Duration,
     /// Whether to wait until every process that the main child leaves behind has ended by itself.
     pub wait_all: bool,
-    /// How long the main child has to end after a signal that asks for it.
+    /// How long the main child has to end after a signal that asks it to. `None`: it is never
+    /// killed.
     pub kill_after: Option<Duration>,
     /// Whether each orphan that is reaped is logged as a warning.
     pub warn_on_reap: bool,
@@ -84,9 +86,9 @@ impl Config {
 /// What is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Messages of this level and the graver ones.
+    /// Messages of this level and more severe ones.
     Level(LevelFilter),
-    /// What a filter of env_logger's lets through.
+    /// What this env_logger filter lets through.
     Filter(&'static str),
 }
 
@@ -95,7 +97,7 @@ pub enum Verbosity {
 pub struct Rewrites([Option<Signal>; Signal::COUNT]);
 
 impl Default for Rewrites {
-    /// Each signal stays what it is.
+    /// Each signal is forwarded as it is.
     fn default() -> Self {
         Self(std::array::from_fn(Signal::from_index))
     }
@@ -120,7 +122,7 @@ impl Rewrites {
 pub struct ExitCodes([u64; 4]);
 
 impl ExitCodes {
-    /// Adds one.
+    /// Adds a code.
     pub(crate) fn add(&mut self, code: u8) {
         if let Some(word) = self.0.get_mut(usize::from(code / 64)) {
             *word |= 1 << (code % 64);

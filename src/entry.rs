@@ -1,29 +1,31 @@
 //! The program's entry point, which blocks every signal before the C library starts.
 //!
-//! The kernel drops a signal to PID 1 that is neither blocked nor handled, signal(7). A signal that arrives while the
-//! C library sets itself up would therefore be lost. `rinit_start` blocks all of them with one system call and goes
-//! on to the C library's `_start`, with the registers and the stack as the kernel left them. build.rs makes it the
-//! entry point of the executable, on the architectures that have one here.
+//! The kernel drops a signal to PID 1 that is neither blocked nor handled: see signal(7). So a
+//! signal that arrives while the C library starts would be lost. `rinit_start` blocks all signals
+//! with one system call, and then jumps to the C library's `_start`, with the stack and the
+//! registers that `_start` reads as the kernel left them. build.rs makes it the entry point of the
+//! executable, on the architectures that have one here.
 //!
-//! The code is position independent and uses no relocation that would have to be applied first. The mask's own
-//! memory holds the new set, every signal, until the kernel stores the old one there: it reads the one before it
-//! writes the other.
+//! The code is position independent and uses no relocation that would have to be applied first. The
+//! new set and the old one share one variable: the kernel reads the new set, which is every signal,
+//! before it stores the old one there.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// All ones: every signal. No process has SIGKILL and SIGSTOP blocked, so this is no mask that the kernel returns.
+/// All ones: every signal. The kernel never returns this mask, since no process has SIGKILL and
+/// SIGSTOP blocked.
 const NOT_STORED: u64 = u64::MAX;
 
-/// The set to block, and then the signal mask that rinit was started with.
+/// First the set to block, then the signal mask that rinit was started with.
 static INHERITED_MASK: AtomicU64 = AtomicU64::new(NOT_STORED);
 
-/// The signal mask that rinit was started with. Signals are blocked then. Returns `None` if nothing has blocked them
-/// yet: on an architecture without an entry point here, or if a sandbox refuses the call.
+/// The signal mask that rinit was started with. `None` if `rinit_start` has not blocked the
+/// signals: the architecture has no entry point here, or a sandbox refuses the call.
 pub fn inherited_mask() -> Option<u64> {
     Some(INHERITED_MASK.load(Ordering::Relaxed)).filter(|mask| *mask != NOT_STORED)
 }
 
-// Each makes the call rt_sigprocmask(SIG_SETMASK = 2, mask, mask, 8).
+// Each entry point makes the call rt_sigprocmask(SIG_SETMASK = 2, mask, mask, 8).
 
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
@@ -100,7 +102,8 @@ std::arch::global_asm!(
     mask = sym INHERITED_MASK,
 );
 
-// ELFv2: at entry, and at the entry of `_start`, r12 is the address of the code; r2 and its TOC follow from it.
+// ELFv2: when a function is entered, r12 holds its address, here and in `_start`. The TOC pointer
+// r2 is computed from it.
 #[cfg(all(target_arch = "powerpc64", target_endian = "little"))]
 std::arch::global_asm!(
     ".globl rinit_start",

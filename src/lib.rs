@@ -1,8 +1,9 @@
-//! rinit, a minimal init for containers. Read `init` first: it is the life of an init from top to bottom.
+//! rinit, a minimal init for containers. Start reading with `init`: it follows an init from its
+//! start to its exit code.
 //!
-//! Data flows one way. The command line ([`cli`]) becomes a checked [`config`]; `init` runs the command and supervises it; that yields
-//! an exit code. The library is the program's own. What it shows is for main.rs, the tests and the fuzz targets, and promises nothing
-//! to others.
+//! Data flows one way. [`cli`] turns the command line into a checked [`config`]. `init` runs the
+//! command, supervises it and returns an exit code. The library belongs to this program. Its public
+//! items serve main.rs, the tests and the fuzz targets, and may change at any time.
 
 pub mod cli;
 mod commands;
@@ -26,11 +27,12 @@ use signal::SignalSet;
 use sys::arguments::Arguments;
 use sys::environment;
 
-/// Does what the command line (with the program's own name first) and the variables ask for. Returns the exit code. `mask` is the signal
-/// mask that rinit was started with. It is an error if the signals could not be blocked.
+/// Does what the command line and the environment variables ask for. Returns the exit code. The
+/// first argument is the program's own name. `mask` is the signal mask that rinit was started with,
+/// or the error if the signals could not be blocked.
 pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
     let persona = Persona::of(arguments.first().unwrap_or_default().to_bytes());
-    // Asked for once: each call counts.
+    // Read once and passed on, to save system calls at the start.
     let pid = sys::process::own_pid();
     let action = cli::parse(persona, arguments.skip(1), &environment::variable);
     let result = match (action, mask) {
@@ -47,7 +49,8 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
         (Err(error), _) => Err(error),
     };
     result.unwrap_or_else(|error| {
-        // Only the first call counts: an init has called it with its own configuration.
+        // No effect if an init has set up logging with its own configuration: only the first call
+        // counts.
         logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
         log::error!("{error}");
         persona.codes.failure

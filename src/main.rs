@@ -1,7 +1,9 @@
-//! The process: from the kernel's first instruction to the exit code. All the rest is in the library.
+//! The program's entry: from the kernel's first instruction to the exit code. Everything else is in
+//! the library.
 //!
-//! Rust's own start-up is left out (`no_main`). It would set SIGPIPE to ignored, which the command would inherit, poll the standard
-//! descriptors, and map an alternate stack, in every container.
+//! Rust's own start-up code is left out (`no_main`). In every container, it would set SIGPIPE to
+//! ignored, which the command would inherit, poll the standard descriptors, and map an alternate
+//! signal stack.
 
 #![no_main]
 
@@ -16,14 +18,16 @@ use rinit::sys::arguments::Arguments;
 #[global_allocator]
 static ALLOCATOR: Arena = Arena;
 
-/// What the C library calls.
+/// The function that the C library calls.
 ///
 /// # Safety
-/// `argv` holds `argc` C strings and a null pointer, which stay for the life of the process: execve(2).
+/// `argv` holds `argc` C strings and a null pointer, which live as long as the process: see
+/// execve(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn main(argc: c_int, argv: *mut *const c_char) -> c_int {
     let mask = entry::inherited_mask().map(SignalSet::from_bits).map_or_else(|| signal::set_mask(SignalSet::ALL), Ok);
-    // SAFETY: the caller's promise. `std::env::args_os` is empty under `no_main` on musl.
+    // SAFETY: the caller guarantees `argc` and `argv`. `std::env::args_os` is no alternative: it is
+    // empty under `no_main` on musl.
     let arguments = unsafe { Arguments::new(usize::try_from(argc).unwrap_or(0), argv) };
     c_int::from(rinit::run(arguments, mask))
 }

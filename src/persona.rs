@@ -1,47 +1,53 @@
-//! Called by another init's name, rinit behaves as that init, so that to replace the file is the whole migration. This is the
-//! table of what differs. tini 0.19.0, dumb-init 1.2.5 and catatonit 0.1.7 are what it was held against.
+//! If rinit is called by another init's name, it behaves as that init. So a user migrates by
+//! replacing one file. This is the table of the differences. It was checked against tini 0.19.0,
+//! dumb-init 1.2.5 and catatonit 0.1.7.
 //!
-//! Help, version and messages are rinit's own under every name. So are the signals that the others lose.
+//! Under every name, help, version and messages are rinit's own, and rinit forwards the signals
+//! that the other inits lose.
 
 use log::LevelFilter;
 
-/// Whom a signal is forwarded to.
+/// Which processes a signal is forwarded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The main child's process group, and the main child if it has left that.
+    /// The main child's process group, and the main child if it has left that group.
     Group,
     /// The main child alone.
     MainChild,
-    /// Every process that rinit answers for.
+    /// Every process that rinit is responsible for.
     Everyone,
 }
 
 /// How rinit behaves under one name.
 #[derive(Debug)]
 pub struct Persona {
-    /// The names of the file, as the base name of the first argument.
+    /// The names that select this behaviour: the base name of the first argument.
     names: &'static [&'static str],
-    /// Whom signals are forwarded to, without an option that says so.
+    /// Which processes signals are forwarded to, if no option says otherwise.
     pub(crate) target: Target,
-    /// The exit codes for what keeps the command from running.
+    /// The exit codes for failures that keep the command from running.
     pub(crate) codes: FailureCodes,
-    /// Whether the first `--` after the command's name is dropped: `tini PROGRAM -- ARGS`. getopt(3) does that there.
+    /// Whether the first `--` after the command's name is dropped, as getopt(3) does in the
+    /// original: `tini PROGRAM -- ARGS`.
     pub(crate) drops_separator: bool,
-    /// Whether the command gets a session of its own, and SIGTSTP, SIGTTIN and SIGTTOU become SIGSTOP, if signals go to the group.
+    /// Whether the command gets a session of its own, and SIGTSTP, SIGTTIN and SIGTTOU become
+    /// SIGSTOP. This applies only if signals go to the group.
     pub(crate) starts_session: bool,
     /// Whether the init stops itself on SIGTSTP, SIGTTIN and SIGTTOU.
     pub(crate) suspends_itself: bool,
-    /// Whether what is left of the command's session gets SIGTERM when the main child has ended.
+    /// Whether the rest of the command's process group gets SIGTERM when the main child has ended.
+    /// This applies only to a command with a session of its own.
     pub(crate) ends_group: bool,
-    /// Whether `--rewrite` takes a signal that cannot be received. It has no effect.
+    /// Whether `--rewrite` accepts a signal that cannot be received. Such a rule has no effect.
     pub(crate) takes_any_rewrite: bool,
-    /// Abbreviations that are unambiguous among the original's options, and what they stand for.
+    /// Abbreviations that are unambiguous among the original's options, and the options that they
+    /// stand for.
     pub(crate) abbreviations: &'static [(&'static str, &'static str)],
-    /// The variables of the original that matter.
+    /// The variables of the original that rinit reads under its name.
     pub(crate) variables: &'static [Variable],
 }
 
-/// The exit codes for what keeps the command from running.
+/// The exit codes for failures that keep the command from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureCodes {
     /// The command line or a variable is wrong, or rinit itself could not do its work.
@@ -58,7 +64,7 @@ pub struct FailureCodes {
 #[derive(Debug)]
 pub(crate) struct Variable {
     pub(crate) name: &'static str,
-    /// What a value of it means. `None`: nothing.
+    /// What a value of the variable means. `None` if it means nothing.
     pub(crate) meaning: fn(&str) -> Option<Meaning>,
 }
 
@@ -136,7 +142,7 @@ static DUMB_INIT: Persona = Persona {
     ..RINIT
 };
 
-/// Every name that means something.
+/// Every persona.
 static ALL: [&Persona; 4] = [&RINIT, &TINI, &CATATONIT, &DUMB_INIT];
 
 impl PartialEq for Persona {
@@ -148,14 +154,14 @@ impl PartialEq for Persona {
 impl Eq for Persona {}
 
 impl Persona {
-    /// That of a program that was started by this name.
+    /// The persona of a program that was started by this name.
     pub fn of(name: &[u8]) -> &'static Self {
         let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let is_called = |persona: &&&Self| persona.names.iter().any(|name| name.as_bytes() == base);
         ALL.iter().find(is_called).copied().unwrap_or(&RINIT)
     }
 
-    /// The first of its names.
+    /// Its first name.
     pub(crate) fn name(&self) -> &'static str {
         self.names.first().unwrap_or(&"rinit")
     }
@@ -166,7 +172,8 @@ impl Persona {
     }
 }
 
-/// The level for a TINI_VERBOSITY. tini reads it by atoi(3) into an unsigned number, so a negative one asks for everything.
+/// The log level for a value of TINI_VERBOSITY. tini reads the value with atoi(3) into an unsigned
+/// number, so a negative one asks for everything.
 fn tini_level(value: &str) -> LevelFilter {
     let number = value.trim_ascii_start();
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);

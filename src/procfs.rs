@@ -1,4 +1,5 @@
-//! What /proc says about the processes of this PID namespace: proc(5). Read through buffers of fixed size: nothing allocates.
+//! What /proc tells about the processes of this PID namespace: see proc(5). It is read through
+//! buffers of fixed size, so nothing allocates.
 
 use std::fmt::Write;
 
@@ -9,7 +10,7 @@ use crate::signal::Signal;
 use crate::sys::text::Text;
 use crate::sys::{file, process};
 
-/// The longest name of a process: 15 bytes of its own choice, 63 for a thread of the kernel's.
+/// Room for the longest name of a process: 15 bytes for a program, 63 for a thread of the kernel.
 const NAME: usize = 64;
 
 /// Room for `/proc/PID/stat`: some fifty numbers and a name.
@@ -18,7 +19,7 @@ const STAT: usize = 2048;
 /// Room for `/proc/PID/status` up to the signal masks.
 const STATUS: usize = 4096;
 
-/// A process, as its `/proc/PID/stat` has it.
+/// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Process {
     /// Its pid in this namespace.
@@ -27,23 +28,25 @@ pub(crate) struct Process {
     pub(crate) parent: pid_t,
     /// Its process group.
     pub(crate) group: pid_t,
-    /// When it was started, in clock ticks since boot. With the pid it tells one process from a later one.
+    /// When it was started, in clock ticks since boot. With its pid, this tells it from a later
+    /// process with the same pid.
     pub(crate) start: u64,
-    /// The state of its first thread, one letter.
+    /// The state of its first thread, as one letter.
     state: u8,
-    /// How many threads it has. The first one counts also after its end, until the last one has ended.
+    /// How many threads it has. The first thread still counts after its own end, until the last one
+    /// has ended.
     threads: u32,
     name: Text<NAME>,
 }
 
 impl Process {
-    /// Its name, which it can set to any bytes.
+    /// Its name. A process can set that to any bytes.
     pub(crate) fn name(&self) -> &[u8] {
         self.name.as_bytes()
     }
 
-    /// Whether it has ended and waits to be reaped. A process whose first thread has ended before others looks like a zombie,
-    /// but it lives: pthread_exit(3).
+    /// Whether it has ended and waits to be reaped. A process whose first thread has ended before
+    /// the others looks like a zombie, but it is alive: see pthread_exit(3).
     pub(crate) fn is_zombie(&self) -> bool {
         self.first_thread_has_ended() && self.threads <= 1
     }
@@ -62,9 +65,9 @@ impl Process {
 /// Why the processes of this namespace cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// What open(2) or getdents64(2) say: /proc may not be mounted.
+    /// The error of open(2), read(2) or getdents64(2): /proc may not be mounted.
     Errno(Errno),
-    /// It is the /proc of another PID namespace: `unshare --pid --fork` leaves the outer one there.
+    /// /proc is that of another PID namespace: `unshare --pid --fork` leaves the outer one mounted.
     OtherNamespace,
 }
 
@@ -77,8 +80,9 @@ impl std::fmt::Display for Unreadable {
     }
 }
 
-/// Calls `each` with every process that /proc shows, zombies included. A process that lives throughout is shown once. One that
-/// starts or ends meanwhile may be missing. Returns how many processes /proc names but does not describe.
+/// Calls `each` with every process that /proc shows, zombies included. A process that lives during
+/// the whole walk is shown once. A process that starts or ends meanwhile may be missing. Returns
+/// how many processes /proc lists but does not let rinit read.
 ///
 /// # Errors
 /// [`Unreadable`], before the first call of `each`.
@@ -100,7 +104,7 @@ pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<usize, 
     Ok(refused)
 }
 
-/// The pid of this namespace that was given out last: the last word of /proc/loadavg.
+/// The newest pid of this namespace: the last word of /proc/loadavg.
 pub(crate) fn last_pid() -> Option<pid_t> {
     let mut buffer = [0; 128];
     let line = std::str::from_utf8(file::read(c"/proc/loadavg", &mut buffer).ok()?).ok()?;
@@ -112,13 +116,14 @@ pub(crate) fn process(pid: pid_t) -> Option<Process> {
     stat_of(pid).ok().flatten()
 }
 
-/// A child of rinit's, zombie or not. In the /proc of another namespace that pid has another parent.
+/// A child of rinit, zombie or not. `None` if /proc is that of another namespace: the process with
+/// that pid has another parent there.
 pub(crate) fn child(pid: pid_t) -> Option<Process> {
     process(pid).filter(|child| child.parent == process::own_pid())
 }
 
-/// Whether a child of rinit's catches or ignores a signal. `None` if /proc does not say. Out of line: the buffer would be part of the
-/// loop's stack frame.
+/// Whether a child of rinit catches or ignores a signal. `None` if /proc does not tell. Out of
+/// line, so that the buffer is not in the loop's stack frame.
 #[inline(never)]
 pub(crate) fn handles(pid: pid_t, signal: Signal) -> Option<bool> {
     child(pid)?;
@@ -138,7 +143,7 @@ fn stat_of(pid: pid_t) -> Result<Option<Process>, Errno> {
 /// `/proc/PID/FILE` and a NUL.
 fn path(pid: pid_t, file: &str) -> Text<32> {
     let mut path = Text::new();
-    // It fits, unless the pid is none.
+    // Every pid fits.
     let _ = write!(path, "/proc/{pid}/{file}\0");
     path
 }
@@ -147,8 +152,8 @@ fn read_stat(path: &std::ffi::CStr) -> Result<Option<Process>, Errno> {
     file::read(path, &mut [0; STAT]).map(parse)
 }
 
-/// `pid (name) state parent group …`. The name may hold parentheses, spaces and newlines, so it ends at the last parenthesis of
-/// all. What follows are numbers.
+/// Parses `pid (name) state parent group …`. The name may hold parentheses, spaces and newlines, so
+/// it ends at the last closing parenthesis. No field after it has one.
 fn parse(stat: &[u8]) -> Option<Process> {
     let open = stat.iter().position(|byte| *byte == b'(')?;
     let close = stat.iter().rposition(|byte| *byte == b')')?;
@@ -159,7 +164,7 @@ fn parse(stat: &[u8]) -> Option<Process> {
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    // The 20th field and the 22nd; the group is the fifth.
+    // Fields 20 and 22. The group is field 5.
     let threads = fields.nth(14)?.parse().ok()?;
     let start = fields.nth(1)?.parse().ok()?;
     Some(Process { pid, parent, group, start, state, threads, name })
