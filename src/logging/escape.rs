@@ -1,11 +1,12 @@
-//! Names that others have chosen, made safe for a log line or a terminal: arguments, file names, process names.
+//! Makes names that others have chosen safe for a log line or a terminal: arguments, file names,
+//! process names.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-/// Bytes as text on one line. Control characters, invisible ones and what is not UTF-8 are escaped, so that a name can neither forge
-/// a line nor control the reader's terminal.
+/// Bytes as text on one line. Control characters, invisible characters and invalid UTF-8 are
+/// escaped, so that a name can neither forge a line nor control the reader's terminal.
 pub(crate) struct Escaped<'a>(&'a [u8]);
 
 impl<'a> Escaped<'a> {
@@ -38,7 +39,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a character turns the direction of writing, separates lines, or has no width.
+/// Whether a character changes the direction of writing, separates lines, or has no width.
 fn is_invisible(letter: char) -> bool {
     matches!(
         letter,

@@ -1,9 +1,10 @@
-//! Messages on stderr, `rinit[PID]: level: text`, one line each. They never block rinit, never kill it, and never change the
-//! descriptor, which it shares with the command.
+//! Messages on stderr, `rinit[PID]: level: text`, one line each. They never block rinit, never kill
+//! it, and never change the flags of stderr, which it shares with the command.
 //!
-//! A line that stderr does not take at once is dropped and counted. The count is logged when stderr takes lines again. env_logger
-//! parses filters and matches records. It does not write them: what it keeps for each thread makes musl change the signal
-//! mask, which no call may do once the command runs.
+//! A line that stderr does not take at once is dropped and counted. The count is logged when stderr
+//! takes lines again. env_logger parses filters and matches records, but does not write them: its
+//! thread-local state makes musl change the signal mask, which must not happen once the command
+//! runs.
 
 pub(crate) mod escape;
 mod stderr;
@@ -19,25 +20,26 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use crate::config::Verbosity;
 use crate::sys::text::Text;
 
-/// The longest line. PIPE_BUF: a pipe takes it whole or not at all, pipe(7).
+/// The longest line: PIPE_BUF. A pipe takes it as a whole or not at all, see pipe(7).
 const LONGEST: usize = 4096;
 
-/// The end of a line that would have been longer.
+/// The end of a line that is cut because it is too long.
 const TRUNCATED: &[u8] = b" [cut]\n";
 
-/// Lines dropped since the last one that went out.
+/// How many lines were dropped since the count was last logged.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the last line went out in part.
+/// Whether stderr took only a part of the last line.
 static IS_CUT: AtomicBool = AtomicBool::new(false);
 
-/// rinit's pid. It is kept, since the child has another one until it executes the command.
+/// rinit's pid. It is stored because the child, which has another pid, logs under rinit's until it
+/// executes the command.
 static PID: AtomicI32 = AtomicI32::new(0);
 
-/// What a filter of env_logger's lets through, if there is one. Otherwise log's own maximum level decides.
+/// The env_logger filter, if there is one. Otherwise the maximum level of the log crate decides.
 static FILTER: OnceLock<Logger> = OnceLock::new();
 
-/// Sets what is logged, and the pid that messages name. Only the first call counts.
+/// Sets what is logged, and the pid in messages. Only the first call counts.
 pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     PID.store(pid, Ordering::Relaxed);
     if log::set_logger(&Messages).is_ok() {
@@ -48,7 +50,8 @@ pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     }
 }
 
-/// Sets the filter. Returns its highest level. Out of line, so that a start without one does not have the Builder's stack frame.
+/// Sets the filter. Returns its highest level. Out of line, so that a start without a filter does
+/// not have the Builder's stack frame.
 #[inline(never)]
 fn set_filter(filter: &str) -> LevelFilter {
     FILTER.get_or_init(|| Builder::new().parse_filters(filter).build()).filter()
@@ -71,7 +74,7 @@ impl Log for Messages {
     fn flush(&self) {}
 }
 
-/// Writes a message as a line. Counts it if stderr does not take it.
+/// Writes a message as a line, or counts it if stderr does not take it.
 fn write(record: &Record<'_>) {
     let level = match record.level() {
         Level::Error => "error",
@@ -85,7 +88,8 @@ fn write(record: &Record<'_>) {
     }
 }
 
-/// Says how many lines were dropped, if stderr takes lines again. Costs nothing if none were.
+/// Logs how many lines were dropped, if stderr takes lines again. Costs nothing if none were
+/// dropped.
 pub(crate) fn report_dropped() {
     let count = DROPPED.load(Ordering::Relaxed);
     if count == 0 {
@@ -97,8 +101,9 @@ pub(crate) fn report_dropped() {
     }
 }
 
-/// Writes a line. Returns whether stderr took it whole. A terminal, a socket or a disk that fills up may take a part: the line
-/// counts as lost, and the next one begins on a line of its own. Out of line: the buffer would be part of the loop's stack frame.
+/// Writes a line. Returns whether stderr took it as a whole. A terminal, a socket or a disk that
+/// fills up may take a part. Then the line counts as dropped, and the next one starts with a
+/// newline. Out of line, so that the buffer is not in the loop's stack frame.
 #[inline(never)]
 fn write_line(level: &str, text: &fmt::Arguments<'_>) -> bool {
     let mut line = Text::<LONGEST>::new();

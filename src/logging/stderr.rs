@@ -1,9 +1,10 @@
 //! A write to stderr that never waits for a reader.
 //!
-//! The flags of the open file are shared with the command, so O_NONBLOCK must not be set: fcntl(2). What the kernel offers
-//! instead differs with what stderr is. It offers nothing for a regular file: a write waits for as long as the file system is frozen
-//! (fsfreeze(8)) or its server does not answer. RWF_NOWAIT does not help there: a frozen file system ignores it, and a healthy one (XFS,
-//! btrfs) refuses lines that it could take.
+//! rinit shares the flags of the open file with the command, so it must not set O_NONBLOCK: see
+//! fcntl(2). The kernel's other ways to write without waiting depend on the kind of file. It has
+//! none for a regular file: a write waits while the file system is frozen (fsfreeze(8)) or its
+//! server does not answer. RWF_NOWAIT does not help there: a frozen file system ignores it, and a
+//! healthy one (XFS, btrfs) refuses lines that it could take.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use nix::unistd::isatty;
 use crate::signal::{self, Signal, SignalSet};
 use crate::sys::descriptor;
 
-/// The device /dev/ptmx: pts(4).
+/// The device number of /dev/ptmx: see pts(4).
 const PTMX: dev_t = libc::makedev(5, 2);
 
 /// Writes a line, or as much of it as stderr takes at once. Returns how many bytes it took.
@@ -29,7 +30,7 @@ pub(super) fn write(line: &[u8]) -> usize {
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
     let written = match kind {
         SFlag::S_IFIFO => match descriptor::write_no_wait(stderr, line) {
-            // This kernel does not know the flag for pipes, or a sandbox does not know the call.
+            // This kernel does not support the flag for pipes, or a sandbox refuses the call.
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => write_to_pipe(stderr, line),
             written => written,
         },
@@ -38,19 +39,21 @@ pub(super) fn write(line: &[u8]) -> usize {
             nix::sys::socket::send(stderr.as_raw_fd(), line, flags)
         }
         SFlag::S_IFCHR if isatty(stderr) == Ok(true) => write_to_terminal(stderr, status.st_rdev, line),
-        // A file, /dev/null, /dev/full: they answer at once. Another device says whether it is ready.
+        // A file, /dev/null and /dev/full are always ready. Another device tells whether it is.
         _ if has_room(stderr) => nix::unistd::write(stderr, line),
         _ => Err(Errno::EAGAIN),
     };
     if matches!(written, Err(Errno::EPIPE | Errno::EFBIG)) && kind != SFlag::S_IFSOCK {
-        // The kernel sends a signal with the error to the thread that wrote. That one is taken before any that was sent to the
-        // process: write(2), setrlimit(2), signal(7). Left pending, it would be forwarded.
+        // With the error, the kernel sends SIGPIPE or SIGXFSZ to the thread that wrote: see
+        // write(2), setrlimit(2). rinit takes that signal here, since it would forward it
+        // otherwise. A signal to the thread is taken before one to the process: see signal(7).
         let _ = signal::wait(SignalSet::EMPTY.with(Signal::PIPE).with(Signal::XFSZ), Some(Duration::ZERO));
     }
     written.unwrap_or(0)
 }
 
-/// Writes to a pipe without RWF_NOWAIT. A pipe says that it has room if it has room for PIPE_BUF bytes: pipe(7).
+/// Writes to a pipe without RWF_NOWAIT. A pipe counts as writable if it has room for PIPE_BUF
+/// bytes: see pipe(7).
 fn write_to_pipe(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
     match open_again() {
         Some(own) => nix::unistd::write(&own, line),
@@ -59,8 +62,8 @@ fn write_to_pipe(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
     }
 }
 
-/// Writes to a terminal, which stands still while its user holds it (Ctrl-S). The master side of one cannot be opened again: /dev/ptmx
-/// opens as another terminal.
+/// Writes to a terminal, which takes nothing while its user holds it (Ctrl-S). The master side of a
+/// pseudoterminal cannot be opened again: opening /dev/ptmx creates another one.
 fn write_to_terminal(stderr: BorrowedFd<'_>, device: dev_t, line: &[u8]) -> Result<usize, Errno> {
     match if device == PTMX { None } else { open_again() } {
         Some(own) => nix::unistd::write(&own, line),
@@ -68,14 +71,15 @@ fn write_to_terminal(stderr: BorrowedFd<'_>, device: dev_t, line: &[u8]) -> Resu
     }
 }
 
-/// Opens the same pipe or terminal anew, so that O_NONBLOCK is this descriptor's alone: /proc/self/fd, proc(5). `None` without /proc or
-/// permission.
+/// Opens the same pipe or terminal again through /proc/self/fd, so that O_NONBLOCK applies to the
+/// new descriptor alone: see proc(5). `None` without /proc or permission.
 fn open_again() -> Option<OwnedFd> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     nix::fcntl::open(c"/proc/self/fd/2", flags, Mode::empty()).ok()
 }
 
-/// Writes for as long as there is room. That there is room for one byte is all that poll(2) says of a terminal.
+/// Writes byte by byte while there is room. For a terminal, poll(2) tells only whether there is
+/// room for one byte.
 fn write_byte_by_byte(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
     for byte in line {
