@@ -1,51 +1,55 @@
-//! The memory that reading options takes: one piece of the binary's own, given back before the command starts.
+//! The allocator for the parsing of options: one static block of memory, given back before the
+//! command starts.
 //!
-//! The C library's allocator would ask the kernel for memory a dozen times, in every container that has an option. rinit allocates
-//! nothing without options, and nothing at all once the command runs.
+//! The C library's allocator would ask the kernel for memory a dozen times, in every container that
+//! uses an option. Without options rinit allocates nothing, and once the command runs it never
+//! does.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::memory::Memory;
 
-/// Enough for any options. What does not fit (a long command line behind an option) is the C library's.
+/// Enough for any options. What does not fit (a long command line after an option) comes from the C
+/// library's allocator.
 const SIZE: usize = 256 * 1024;
 
 static MEMORY: Memory<SIZE> = Memory::new();
 
-/// Where the next block goes.
+/// The offset of the next block.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// How far memory has been used since it was last given back.
+/// The end of the memory that has been used since the last release, as an offset.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Blocks in use.
+/// The number of blocks in use.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the command is about to run.
 #[cfg(rinit_alloc_guard)]
 static IS_CLOSED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-/// Hands memory out from its start. What is freed can be used again if it was handed out last, and all of it if no block is in use.
+/// Hands memory out from start to end. Reuses a freed block if it was the last one, and all memory
+/// if no block is in use.
 #[derive(Debug)]
 pub struct Arena;
 
 impl Arena {
-    /// Where a block of this layout goes, if there is room.
+    /// The offset for a block of this layout, if there is room.
     fn place(layout: Layout) -> Option<usize> {
         let base = MEMORY.start().addr();
         let start = (base + NEXT.load(Relaxed)).checked_next_multiple_of(layout.align())? - base;
         (start.checked_add(layout.size())? <= SIZE).then_some(start)
     }
 
-    /// The place of a block, if it is the arena's.
+    /// The offset of a block, if it is in the arena.
     fn place_of(block: *mut u8) -> Option<usize> {
         Some(block.addr().wrapping_sub(MEMORY.start().addr())).filter(|place| *place < SIZE)
     }
 }
 
-// SAFETY: blocks do not overlap. Each begins at or behind NEXT, which goes back only to the start of the last block, or to the start of
-// all if no block is in use. rinit has one thread.
+// SAFETY: blocks do not overlap. Each begins at or after NEXT. NEXT goes back only to the start of
+// the last block, when that is freed, or to 0, when no block is in use. rinit has one thread.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(rinit_alloc_guard)]
@@ -53,7 +57,7 @@ unsafe impl GlobalAlloc for Arena {
             std::process::abort();
         }
         let Some(start) = Self::place(layout) else {
-            // SAFETY: the caller's layout.
+            // SAFETY: the caller guarantees a valid layout.
             return unsafe { System.alloc(layout) };
         };
         let end = start + layout.size();
@@ -65,7 +69,7 @@ unsafe impl GlobalAlloc for Arena {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let Some(start) = Self::place_of(block) else {
-            // SAFETY: not the arena's, so System's.
+            // SAFETY: the block is not in the arena, so System has allocated it.
             return unsafe { System.dealloc(block, layout) };
         };
         let blocks = BLOCKS.load(Relaxed) - 1;
@@ -78,12 +82,12 @@ unsafe impl GlobalAlloc for Arena {
     }
 }
 
-/// Gives the pages back to the kernel that hold nothing any more. From here on rinit allocates nothing.
+/// Gives pages that are no longer in use back to the kernel. From here on rinit allocates nothing.
 pub(crate) fn release() {
     #[cfg(rinit_alloc_guard)]
     {
         IS_CLOSED.store(true, Relaxed);
-        // A test's proof that the guard works.
+        // With this variable, a test proves that the guard works.
         if super::environment::variable("TRIP_ALLOC_GUARD").is_some_and(|value| !value.is_empty()) {
             drop(std::hint::black_box(Box::new(0_u8)));
         }
@@ -97,9 +101,10 @@ pub(crate) fn release() {
     let base = MEMORY.start().addr();
     let first = (base + next).next_multiple_of(page) - base;
     let end = (base + used).next_multiple_of(page) - base;
-    // The last page of all may also hold what the linker has placed behind the arena.
+    // The last page may also hold what the linker has placed after the arena.
     let length = if end <= SIZE { end } else { end - page }.saturating_sub(first);
-    // SAFETY: whole pages behind the last block in use. Refused, they just stay.
+    // SAFETY: these are whole pages of the arena, after the last block in use. If the kernel
+    // refuses the call, they just stay.
     unsafe { libc::madvise(MEMORY.start().wrapping_add(first).cast(), length, libc::MADV_DONTNEED) };
     USED.store(next, Relaxed);
 }

@@ -1,14 +1,16 @@
-//! A command line as execve(2) laid it out. Nothing is copied: the command gets the very words that rinit got.
+//! A command line as execve(2) laid it out. Nothing is copied: the command gets the same words that
+//! rinit got.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
-/// Words of a command line: a part of argv that reaches to its end, with the null pointer that ends it.
+/// Words of a command line: the part of argv from one word to the end, with the null pointer that
+/// ends it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments {
-    /// All of argv, its null pointer included.
+    /// All of argv, including its null pointer.
     argv: &'static [Cell<*const c_char>],
-    /// The first word's place in it.
+    /// The index of the first word.
     start: usize,
 }
 
@@ -16,23 +18,24 @@ impl Arguments {
     /// All words of argv.
     ///
     /// # Safety
-    /// `argv` points to `count` C strings and a null pointer. They live as long as the process, and nothing else changes them.
+    /// `argv` points to `count` C strings and a null pointer. They live as long as the process, and
+    /// nothing else changes them.
     pub unsafe fn new(count: usize, argv: *mut *const c_char) -> Self {
-        // SAFETY: the caller's promise. A cell is laid out as what it holds.
+        // SAFETY: the caller guarantees the memory. A cell has the layout of what it holds.
         Self { argv: unsafe { std::slice::from_raw_parts(argv.cast(), count + 1) }, start: 0 }
     }
 
-    /// The words from this one on.
+    /// The words without the first `count` ones.
     pub(crate) fn skip(self, count: usize) -> Self {
         Self { start: self.end().min(self.start + count), ..self }
     }
 
-    /// The last words, this many of them.
+    /// The last `count` words.
     pub(crate) fn last(self, count: usize) -> Self {
         Self { start: self.start.max(self.end().saturating_sub(count)), ..self }
     }
 
-    /// How many words there are.
+    /// The number of words.
     pub(crate) fn count(self) -> usize {
         self.end() - self.start
     }
@@ -42,19 +45,20 @@ impl Arguments {
         self.iter().next()
     }
 
-    /// Each word.
+    /// Iterates over the words.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> {
         let words = self.argv.get(self.start..self.end()).unwrap_or_default();
-        // SAFETY: each but the last is a C string that lives as long as the process: see `new`.
+        // SAFETY: each word is a C string that lives as long as the process: see `new`, and
+        // `run_by_shell` for the word that it sets.
         words.iter().map(|word| unsafe { CStr::from_ptr(word.get()) })
     }
 
-    /// The words as execve(2) takes them: pointers, ended by a null one.
+    /// The words as execve(2) takes them: pointers, with a null pointer at the end.
     pub(super) fn pointers(self) -> *const *const c_char {
         self.argv.get(self.start..).unwrap_or(self.argv).as_ptr().cast()
     }
 
-    /// Removes the word at this place and moves the ones after it up.
+    /// Removes the word at this index and moves the words after it up.
     pub(crate) fn remove(self, place: usize) -> Self {
         let Some(rest) = self.argv.get(self.start + place..) else { return self };
         for (word, next) in rest.iter().zip(rest.iter().skip(1)) {
@@ -63,8 +67,9 @@ impl Arguments {
         Self { argv: self.argv.get(..self.end()).unwrap_or(self.argv), ..self }
     }
 
-    /// The words that have `shell` run `script` in place of the first word. They overwrite the word before the first one.
-    /// `None` if there is none. The words must not be used any more once `script` is gone.
+    /// The words that make `shell` run `script`: `script` replaces the first word, and `shell` the
+    /// word before it. `None` if there is no word before it. Both overwrite argv, so the first word
+    /// must not be used any more once `script` is gone.
     pub(crate) fn run_by_shell(self, shell: &'static CStr, script: &CStr) -> Option<Self> {
         let start = self.start.checked_sub(1)?;
         if self.count() == 0 {
@@ -75,7 +80,7 @@ impl Arguments {
         Some(Self { start, ..self })
     }
 
-    /// The place of the null pointer.
+    /// The index of the null pointer.
     fn end(self) -> usize {
         self.argv.len().saturating_sub(1)
     }
@@ -86,7 +91,7 @@ pub(crate) mod tests {
     use super::*;
     use std::ffi::CString;
 
-    /// The command line of a test, which stays for the life of the process.
+    /// A command line for a test. It lives as long as the process.
     pub(crate) fn arguments(words: &[&str]) -> Arguments {
         let strings = words.iter().map(|word| CString::new(*word).unwrap().into_raw().cast_const());
         let argv: &mut [*const c_char] = strings.chain([std::ptr::null()]).collect::<Vec<_>>().leak();

@@ -1,17 +1,19 @@
-//! The environment as execve(2) laid it out, environ(7). Not by std, which locks and copies.
+//! The environment as execve(2) laid it out: see environ(7). std is not used, since it locks and
+//! copies.
 
 use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
 unsafe extern "C" {
-    /// Pointers to `NAME=value`, ended by a null one.
+    /// Pointers to `NAME=value`, with a null pointer at the end.
     static mut environ: *const Cell<*const c_char>;
 }
 
-/// The pointers, the null one that ends them not included.
+/// The pointers without the null pointer at the end.
 fn list() -> &'static [Cell<*const c_char>] {
-    // SAFETY: rinit has one thread, and nothing in it moves the list. environ is null, or ended by a null pointer: environ(7).
+    // SAFETY: rinit has one thread, and nothing in it moves the list. environ is null, or the list
+    // ends with a null pointer: see environ(7).
     unsafe {
         let mut count = 0;
         while !environ.is_null() && !(*environ.add(count)).get().is_null() {
@@ -21,19 +23,21 @@ fn list() -> &'static [Cell<*const c_char>] {
     }
 }
 
-/// The pointers as execve(2) takes them: ended by a null one, or null.
+/// The pointers as execve(2) takes them: with a null pointer at the end, or null if there are none.
 pub(super) fn pointers() -> *const *const c_char {
     let list = list();
     if list.is_empty() { std::ptr::null() } else { list.as_ptr().cast() }
 }
 
-/// The entries that begin with this text, which has no NUL: the place of each, and what follows the text. The rest of the environment
-/// is not read to its end; it can be long, and rinit looks for a dozen names.
+/// The entries that begin with `prefix`, which has no NUL: the index of each, and what follows the
+/// prefix. Other entries are not read to their end: the environment can be long, and rinit looks
+/// for a dozen names.
 pub(crate) fn entries_with(prefix: &str) -> impl Iterator<Item = (usize, &'static CStr)> {
     list().iter().enumerate().filter_map(move |(place, entry)| {
         let entry = entry.get();
-        // SAFETY: a C string that lives as long as the process: environ(7), and see `replace`. No byte behind its NUL is read, since the
-        // NUL differs from every byte of the prefix.
+        // SAFETY: the entry is a C string that lives as long as the process: see environ(7) and
+        // `replace`. No byte after its NUL is read, since the NUL differs from every byte of the
+        // prefix.
         unsafe {
             let begins = prefix.bytes().enumerate().all(|(index, byte)| *entry.add(index) as u8 == byte);
             begins.then(|| (place, CStr::from_ptr(entry.add(prefix.len()))))
@@ -46,14 +50,14 @@ pub(crate) fn variable(name: &str) -> Option<&'static OsStr> {
     entries_with(name).find_map(|(_, rest)| rest.to_bytes().strip_prefix(b"=")).map(OsStr::from_bytes)
 }
 
-/// Replaces the entry at this place.
+/// Replaces the entry at this index.
 pub(crate) fn replace(place: usize, entry: &'static CStr) {
     if let Some(pointer) = list().get(place) {
         pointer.set(entry.as_ptr());
     }
 }
 
-/// Removes the entry at this place and moves the ones after it up.
+/// Removes the entry at this index and moves the entries after it up.
 pub(crate) fn remove(place: usize) {
     let rest = list().get(place..).unwrap_or_default();
     for (entry, next) in rest.iter().zip(rest.iter().skip(1)) {

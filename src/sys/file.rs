@@ -1,6 +1,7 @@
 //! Reading a directory and a small file: getdents64(2), read(2).
 //!
-//! Not by std: it allocates, repeats a call for as long as that answers EINTR, and panics if a directory cannot be closed.
+//! std is not used: it allocates, repeats a call without limit while that returns EINTR, and panics
+//! if a directory cannot be closed.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -11,20 +12,21 @@ use nix::sys::stat::Mode;
 
 use super::check;
 
-/// How often a call that was interrupted is made again. Hardly anything interrupts one, since every signal is blocked.
+/// How often a call is tried if it is interrupted. That is rare, since every signal is blocked.
 const ATTEMPTS: usize = 8;
 
 /// Calls `each` with every name in a directory, `.` and `..` included.
 ///
 /// # Errors
-/// What open(2) and getdents64(2) say.
+/// The errors of open(2) and getdents64(2).
 pub(crate) fn names_in(directory: &CStr, mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
     let directory = open(directory, OFlag::O_DIRECTORY)?;
     let mut entries = [0_u8; 4096];
     loop {
         let length = retry_eintr(|| {
             let (descriptor, size) = (directory.as_raw_fd(), entries.len());
-            // SAFETY: an open descriptor, and a buffer of that length, which lives through the call.
+            // SAFETY: the descriptor is open, and the buffer has this size and lives during the
+            // call.
             check(unsafe { libc::syscall(libc::SYS_getdents64, descriptor, entries.as_mut_ptr(), size) })
         })?;
         let mut rest = usize::try_from(length).ok().and_then(|length| entries.get(..length)).unwrap_or_default();
@@ -38,7 +40,8 @@ pub(crate) fn names_in(directory: &CStr, mut each: impl FnMut(&[u8])) -> Result<
     }
 }
 
-/// The first entry's name, and the bytes after that entry: struct linux_dirent64, getdents64(2).
+/// The first entry's name, and the bytes after that entry: see struct linux_dirent64 in
+/// getdents64(2).
 fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = u16::from_ne_bytes(entries.get(16..18)?.try_into().ok()?);
     let (entry, next) = entries.split_at_checked(usize::from(length))?;
@@ -46,10 +49,10 @@ fn first_entry(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, next))
 }
 
-/// What one read(2) returns of a file: all of a small one in /proc.
+/// Reads a file with one read(2), which returns all of a small file in /proc.
 ///
 /// # Errors
-/// What open(2) and read(2) say.
+/// The errors of open(2) and read(2).
 pub(crate) fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let file = open(path, OFlag::empty())?;
     let length = retry_eintr(|| nix::unistd::read(&file, buffer))?;
@@ -60,7 +63,7 @@ fn open(path: &CStr, flags: OFlag) -> Result<OwnedFd, Errno> {
     retry_eintr(|| nix::fcntl::open(path, flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))
 }
 
-/// Makes a call again that was interrupted, but not without end.
+/// Makes a call again if it was interrupted, but not without limit.
 fn retry_eintr<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     for _ in 1..ATTEMPTS {
         match call() {
@@ -81,7 +84,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("rinit-names-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let mut expected: Vec<Vec<u8>> = vec![b".".into(), b"..".into()];
-        // More than one call returns.
+        // So many entries take more than one call.
         for number in 0..500 {
             let name = format!("{number}{}", "x".repeat(number % 100));
             std::fs::write(directory.join(&name), "").unwrap();

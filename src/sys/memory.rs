@@ -1,15 +1,16 @@
-//! Memory of the binary's own. Pages of it that are never touched do not exist.
+//! Static memory. A page of it that is never touched takes no memory.
 //!
-//! It asks for no alignment. The linker puts what asks for the least at the end (`--sort-section=alignment`), and so these large pieces
-//! do not lie between the small variables, which then share a page.
+//! It has no alignment. The linker puts what has the least alignment at the end
+//! (`--sort-section=alignment`). So these large blocks do not lie between the small variables,
+//! which then share a page.
 
 use std::cell::UnsafeCell;
 
-/// `N` zeroed bytes, which raw pointers use.
+/// `N` zeroed bytes, which are used through raw pointers.
 #[repr(transparent)]
 pub(super) struct Memory<const N: usize>(UnsafeCell<[u8; N]>);
 
-// SAFETY: rinit has one thread. The child that shares its memory runs while it stands still.
+// SAFETY: rinit has one thread. The child that shares its memory runs while rinit is suspended.
 unsafe impl<const N: usize> Sync for Memory<N> {}
 
 impl<const N: usize> Memory<N> {
@@ -22,7 +23,7 @@ impl<const N: usize> Memory<N> {
         self.0.get().cast()
     }
 
-    /// Its end, rounded down to what every ABI asks of the top of a stack.
+    /// Its end, rounded down to the alignment that every ABI asks for at the top of a stack.
     pub(super) fn top(&self) -> *mut u8 {
         let end = self.start().wrapping_add(N);
         end.wrapping_sub(end.addr() % 16)

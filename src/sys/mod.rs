@@ -1,7 +1,9 @@
-//! Thin wrappers over single system calls that nix does not have, or in which it loses something.
+//! Thin wrappers over single system calls that nix does not have, or whose result it does not
+//! return in full.
 //!
-//! nix's `Signal` has no real-time signals, and its `waitpid` fails for a child that one of them killed. So signals are plain
-//! numbers here. Nothing in this folder decides anything, and it imports nothing of the crate.
+//! nix's `Signal` has no real-time signals, and its `waitpid` fails for a child that one of them
+//! killed. So signals are plain numbers here. This folder has no policy, and imports nothing from
+//! the rest of the crate.
 
 pub mod arena;
 pub mod arguments;
@@ -28,9 +30,9 @@ fn check(result: c_long) -> Result<c_long, Errno> {
 /// The descriptor that a raw system call returned.
 ///
 /// # Safety
-/// The call returns a new descriptor, which nobody owns yet.
+/// If the call succeeded, it returned a new descriptor, which nothing owns yet.
 unsafe fn owned_fd(result: c_long) -> Result<OwnedFd, Errno> {
     let descriptor = check(result)? as RawFd;
-    // SAFETY: the caller promises that nobody owns it.
+    // SAFETY: the caller guarantees that nothing owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

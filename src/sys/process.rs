@@ -1,4 +1,5 @@
-//! Processes: the one that shares rinit's memory until its exec, what a parent's death means, scheduling.
+//! Processes: the child that shares rinit's memory until its exec, the signal on a parent's death,
+//! scheduling.
 
 use std::ffi::{CStr, c_void};
 use std::mem::size_of;
@@ -12,7 +13,7 @@ use super::arguments::Arguments;
 use super::memory::Memory;
 use super::{check, environment, owned_fd};
 
-/// rinit's own pid: 1 if it is the init of its PID namespace, pid_namespaces(7).
+/// rinit's own pid: 1 if it is the init of its PID namespace, see pid_namespaces(7).
 pub(crate) fn own_pid() -> pid_t {
     nix::unistd::getpid().as_raw()
 }
@@ -22,7 +23,7 @@ pub(crate) fn parent_pid() -> pid_t {
     nix::unistd::getppid().as_raw()
 }
 
-/// The process group of a process: getpgid(2).
+/// The process group of a process: see getpgid(2).
 ///
 /// # Errors
 /// ESRCH if there is no such process.
@@ -30,27 +31,31 @@ pub(crate) fn group_of(pid: pid_t) -> Result<pid_t, Errno> {
     nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).map(nix::unistd::Pid::as_raw)
 }
 
-/// Asks for a signal when the parent dies: PR_SET_PDEATHSIG(2const). nix's call takes no real-time signals.
+/// Asks for a signal when the parent dies: see PR_SET_PDEATHSIG(2const). nix's call takes no
+/// real-time signals.
 ///
 /// # Errors
 /// EPERM or ENOSYS if a sandbox refuses it.
 pub(crate) fn set_parent_death_signal(number: c_int) -> Result<(), Errno> {
-    // SAFETY: numbers only. The arguments without a meaning are 0, as later kernels may ask.
+    // SAFETY: the call takes only numbers. The unused arguments are 0, since later kernels may
+    // require that.
     let result =
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number as c_ulong, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong) };
     check(c_long::from(result)).map(drop)
 }
 
-/// A descriptor for a process, child or not. It is readable once the process has ended: pidfd_open(2).
+/// A descriptor for a process, child or not. It is readable once the process has ended: see
+/// pidfd_open(2).
 ///
 /// # Errors
 /// ESRCH if there is no such process; ENOSYS before Linux 5.3; EPERM if a sandbox refuses it.
 pub(crate) fn descriptor(pid: pid_t) -> Result<OwnedFd, Errno> {
-    // SAFETY: numbers only. The kernel has the descriptor close on exec.
+    // SAFETY: the call takes only numbers, and returns a new descriptor. The kernel sets it to
+    // close on exec.
     unsafe { owned_fd(libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long)) }
 }
 
-/// struct sched_attr, sched_setattr(2), as its first version has it.
+/// The first version of struct sched_attr: see sched_setattr(2).
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct Scheduling {
@@ -65,31 +70,31 @@ pub(crate) struct Scheduling {
 }
 
 impl Scheduling {
-    /// That of a process; 0 is the caller: sched_getattr(2).
+    /// The scheduling of a process; 0 is the caller: see sched_getattr(2).
     ///
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn of(pid: pid_t) -> Result<Self, Errno> {
         let mut scheduling = Self::default();
         let size = size_of::<Self>();
-        // SAFETY: the structure is as long as the kernel is told.
+        // SAFETY: the kernel is told the true size of the structure.
         check(unsafe {
             libc::syscall(libc::SYS_sched_getattr, c_long::from(pid), &raw mut scheduling, size, 0 as c_long)
         })?;
         Ok(scheduling)
     }
 
-    /// Whether a child does not inherit it: SCHED_RESET_ON_FORK, sched(7).
+    /// Whether a child does not inherit it: see SCHED_RESET_ON_FORK in sched(7).
     pub(crate) fn is_reset_on_fork(&self) -> bool {
         self.flags & 1 != 0
     }
 
-    /// Whether it is SCHED_DEADLINE, with which a process may not fork: sched(7).
+    /// Whether its policy is SCHED_DEADLINE, which forbids a process to fork: see sched(7).
     pub(crate) fn is_deadline(&self) -> bool {
         self.policy == libc::SCHED_DEADLINE as c_uint
     }
 
-    /// Makes it the caller's own: sched_setattr(2).
+    /// Applies it to the caller: see sched_setattr(2).
     ///
     /// # Errors
     /// EPERM without CAP_SYS_NICE.
@@ -100,37 +105,43 @@ impl Scheduling {
     }
 }
 
-/// The size of the child's stack. Its deepest use is a message that exec failed: 4 KiB for the file's name, 4 KiB for the line, and
-/// the frames; and a signal handler, whose frame takes up to 68 KiB where the processor has that many registers (SVE). Pages
-/// that are never touched cost nothing.
+/// The size of the child's stack. Its deepest use is the message that exec failed: 4 KiB for the
+/// file's name, 4 KiB for the line, and the frames. A signal handler may come on top: its frame
+/// takes up to 68 KiB on processors with registers of that size (SVE). Pages that are never touched
+/// cost nothing.
 const STACK: usize = 128 * 1024;
 
 static CHILD_STACK: Memory<STACK> = Memory::new();
 
-/// Runs `child` in a new process that shares rinit's memory until it executes a program or ends, as vfork(2) does. rinit stands
-/// still meanwhile. No page is copied, now or by a later write, as fork(2) would have it.
+/// Runs `child` in a new process that shares rinit's memory until it executes a program or ends, as
+/// vfork(2) does. rinit is suspended meanwhile. Unlike with fork(2), no page is copied, neither now
+/// nor by a later write.
 ///
 /// # Errors
-/// EAGAIN, ENOMEM: a limit on processes or memory. EPERM: a sandbox.
+/// EAGAIN or ENOMEM at a limit on processes or memory; EPERM if a sandbox refuses it.
 ///
 /// # Safety
-/// What `child` changes stays changed. It must not unwind. It must not be called by two threads at a time.
+/// What `child` changes stays changed for the caller. `child` must not unwind. Two threads must not
+/// call this function at the same time.
 pub(crate) unsafe fn spawn_sharing_memory<F: FnMut() -> u8>(child: &mut F) -> Result<pid_t, Errno> {
     extern "C" fn enter<F: FnMut() -> u8>(child: *mut c_void) -> c_int {
-        // SAFETY: the address of `child` below. Its owner stands still while this runs.
+        // SAFETY: this is the address of `child` below. Its owner is suspended while this runs.
         let child = unsafe { &mut *child.cast::<F>() };
         c_int::from(child())
     }
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is the child's alone, and grows down from its top. CLONE_VFORK keeps `child` alive and untouched until
-    // the new process has left it.
+    // SAFETY: only the child uses the stack, which grows down from its top. CLONE_VFORK suspends
+    // the caller, and so keeps `child` alive and untouched, until the new process no longer uses
+    // it.
     let pid = unsafe { libc::clone(enter::<F>, CHILD_STACK.top().cast(), flags, ptr::from_mut(child).cast()) };
     check(c_long::from(pid)).map(|pid| pid as pid_t)
 }
 
-/// Executes a program with these arguments and the environment: execve(2). Returns only if the kernel refuses.
+/// Executes a program with these arguments and rinit's environment: see execve(2). Returns only if
+/// the kernel refuses.
 pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
-    // SAFETY: a C string, and lists that hold C strings and end with a null pointer.
+    // SAFETY: the file is a C string. The lists hold C strings and end with a null pointer. That of
+    // the environment may be null, which Linux takes for an empty one.
     unsafe { libc::execve(file.as_ptr(), arguments.pointers(), environment::pointers()) };
     Errno::last()
 }

@@ -1,4 +1,5 @@
-//! A terminal's tie to a session: tty_ioctl(4).
+//! How a terminal becomes the controlling terminal of a session, and stops being it: see
+//! tty_ioctl(4).
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -7,16 +8,18 @@ use nix::errno::Errno;
 
 use super::check;
 
-/// Makes this terminal the session's controlling one, if it is no other session's: TIOCSCTTY without stealing.
+/// Makes this the controlling terminal of the caller's session, unless it is another session's:
+/// TIOCSCTTY without stealing.
 ///
 /// # Errors
-/// EPERM if the process does not lead a session, has a controlling terminal, or the terminal is another session's. ENOTTY if
-/// it is no terminal.
+/// EPERM if the process does not lead a session, has a controlling terminal already, or the
+/// terminal is another session's. ENOTTY if it is no terminal.
 pub(crate) fn acquire(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
     control(terminal, libc::TIOCSCTTY as c_ulong)
 }
 
-/// Gives the session's controlling terminal up: TIOCNOTTY. The kernel sends SIGHUP and SIGCONT to its foreground group.
+/// Gives up the session's controlling terminal: TIOCNOTTY. The kernel sends SIGHUP and SIGCONT to
+/// its foreground group.
 ///
 /// # Errors
 /// ENOTTY if this is not the controlling terminal.
@@ -25,6 +28,7 @@ pub(crate) fn give_up(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
 }
 
 fn control(terminal: BorrowedFd<'_>, request: c_ulong) -> Result<(), Errno> {
-    // SAFETY: an open descriptor, a request of those above, and 0, which the first one needs and the second one ignores.
+    // SAFETY: the request is one of the two above, and neither takes a pointer. The first one needs
+    // the argument 0, the second one ignores it.
     check(c_long::from(unsafe { libc::ioctl(terminal.as_raw_fd(), request as _, 0) })).map(drop)
 }

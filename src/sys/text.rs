@@ -1,4 +1,5 @@
-//! Text in a buffer of fixed size. After the command's start nothing allocates, so lines and file names are written here.
+//! Text in a buffer of fixed size. After the command's start nothing allocates, so lines and file
+//! names are built here.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -32,12 +33,12 @@ impl<const N: usize> Text<N> {
         self.length = self.length.min(length);
     }
 
-    /// What has been written.
+    /// The text as bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// What has been written, as a C string. `None` if it does not end with its only NUL.
+    /// The text as a C string. `None` unless it ends with a NUL and has no other one.
     pub(crate) fn as_c_str(&self) -> Option<&CStr> {
         CStr::from_bytes_with_nul(self.as_bytes()).ok()
     }

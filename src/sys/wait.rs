@@ -1,4 +1,4 @@
-//! Waiting for children, with the status word kept whole: wait4(2), waitid(2).
+//! Waiting for children, with the complete status word: see wait4(2), waitid(2).
 
 use std::mem::MaybeUninit;
 
@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::{check, signal};
 
-/// The status word of a child, and the questions that wait(2)'s macros answer.
+/// The status word of a child. The methods answer as wait(2)'s macros do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitStatus(c_int);
 
@@ -32,7 +32,8 @@ impl WaitStatus {
         libc::WIFCONTINUED(self.0)
     }
 
-    /// The code that a shell, env(1) or docker would exit with: the child's, or 128 and the signal.
+    /// The code that a shell, env(1) or docker would exit with: the child's code, or 128 + the
+    /// signal.
     pub(crate) fn shell_exit_code(self) -> u8 {
         self.exit_code().or_else(|| Some(128 + self.killed_by()? as u8)).unwrap_or(0)
     }
@@ -41,23 +42,24 @@ impl WaitStatus {
 /// A child that changed state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChildEvent {
-    /// Its pid. If it ended, the kernel may use that again from here on.
+    /// Its pid. If the child has ended, the kernel may use this pid again from now on.
     pub(crate) pid: pid_t,
     /// What happened.
     pub(crate) status: WaitStatus,
 }
 
-/// Which changes of a child are waited for.
+/// Which changes of a child to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitFor {
     /// Its end.
     End,
-    /// Its end, a stop, and a continue. The kernel then looks at each child that lives, every time.
+    /// Its end, a stop, and a continue. The kernel then looks at every live child on each call.
     EndStopContinue,
 }
 
-/// Takes the next child that changed, if there is one: wait4(2). `__WALL` includes a child that sends another signal than
-/// SIGCHLD when it ends; rinit may have inherited one across its exec.
+/// Takes the next child that changed state, if there is one: see wait4(2). `__WALL` includes a
+/// child that sends a signal other than SIGCHLD when it ends; rinit may have inherited one across
+/// its exec.
 ///
 /// # Errors
 /// ECHILD if there is no child at all.
@@ -69,20 +71,21 @@ pub(crate) fn next_child(what: WaitFor) -> Result<Option<ChildEvent>, Errno> {
 
 /// Waits until this child has ended.
 pub(crate) fn end_of(child: pid_t) {
-    // A failure is not worth a word: rinit is about to exit.
+    // A failure is not logged: rinit is about to exit.
     let _ = wait4(child, libc::__WALL);
 }
 
+/// Makes the system call directly. The C library's waitpid is also a cancellation point, which
+/// costs something and gains nothing here.
 fn wait4(child: pid_t, options: c_int) -> Result<ChildEvent, Errno> {
     let mut status = 0;
     let nobody: *mut libc::rusage = std::ptr::null_mut();
-    // SAFETY: the status is a live int, and no resource usage is asked for. The C library's waitpid is a cancellation point,
-    // which costs and gains nothing here.
+    // SAFETY: the status is a live int, and no resource usage is asked for.
     let pid = unsafe { libc::syscall(libc::SYS_wait4, c_long::from(child), &raw mut status, options, nobody) };
     Ok(ChildEvent { pid: check(pid)? as pid_t, status: WaitStatus(status) })
 }
 
-/// The same by another call, for a sandbox in which wait4(2) fails: waitid(2).
+/// Does the same as [`next_child`] with waitid(2), for a sandbox in which wait4(2) fails.
 ///
 /// # Errors
 /// As for [`next_child`].
@@ -101,7 +104,8 @@ pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, 
     }))
 }
 
-/// The pid of the next child that has ended. It stays a zombie, so that /proc still knows its name: WNOWAIT, waitid(2).
+/// The pid of the next child that has ended. The child stays a zombie, so that /proc still knows
+/// its name: see WNOWAIT in waitid(2).
 pub(crate) fn peek() -> Option<pid_t> {
     waitid(libc::WEXITED | libc::WNOWAIT).ok()?.map(|info| signal::pid_and_status(&info).0)
 }
@@ -109,7 +113,8 @@ pub(crate) fn peek() -> Option<pid_t> {
 fn waitid(options: c_int) -> Result<Option<siginfo_t>, Errno> {
     let mut info = MaybeUninit::<siginfo_t>::zeroed();
     let options = options | libc::WNOHANG | libc::__WALL;
-    // SAFETY: `info` is a whole siginfo_t. All-zero bytes are a valid one, and stay if there is no child to report.
+    // SAFETY: `info` has room for a siginfo_t. All-zero bytes are a valid one, and stay if there is
+    // no child to report.
     let info = unsafe {
         check(c_long::from(libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options)))?;
         info.assume_init()
