@@ -1,9 +1,10 @@
-//! The definition of the command line. The help, the man page and the shell completions are made of it.
+//! The definition of the command line. The help, the man page and the shell completions are
+//! generated from it.
 
 use clap::builder::{OsStringValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command};
 
-/// An option, and the variable that stands for it.
+/// An option and its environment variable.
 #[derive(Clone, Copy)]
 pub(super) struct Setting {
     pub(super) option: &'static str,
@@ -64,7 +65,7 @@ Example, the last lines of a Dockerfile:
   ENTRYPOINT [\"/rinit\", \"--\"]
   CMD [\"/app/server\", \"--port\", \"8080\"]";
 
-/// The command line.
+/// The command line, as clap's definition.
 pub fn command() -> Command {
     let arguments = [signals(), leaving(), messages(), instead(), about(), accepted()].into_iter().flatten();
     Command::new("rinit")
@@ -161,7 +162,8 @@ fn accepted() -> Vec<Arg> {
     section("For users of tini and catatonit", arguments)
 }
 
-/// These options under a heading. Each help that has a variable names it.
+/// Puts these options under a heading. The help of an option that has a variable names the
+/// variable.
 fn section(heading: &'static str, arguments: Vec<Arg>) -> Vec<Arg> {
     let variable = |argument: &Arg| SETTINGS.iter().find(|setting| argument.get_id() == setting.option);
     let describe = |argument: Arg| {

@@ -1,5 +1,5 @@
-//! The command line and the variables: bytes in, an [`Action`](crate::config::Action) out. Nothing has been started yet. Here, and
-//! only here, bad input is refused.
+//! The command line and the variables: bytes in, an [`Action`](crate::config::Action) out. Bad
+//! input is refused here and nowhere else, before anything is started.
 
 pub mod definition;
 mod nearest;

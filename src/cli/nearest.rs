@@ -1,13 +1,15 @@
 //! The nearest known name for a wrong one.
 
-/// The known name with the fewest slips to this one, and how many those are.
+/// The known name that is nearest to this one, and how many slips away it is.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
     known.map(|name| (name, slips(word.as_bytes(), name.as_bytes()))).min_by_key(|(_, slips)| *slips)
 }
 
-/// How many letters have to be added, left out, replaced or swapped with the next one to make one word of the other.
+/// The number of letters to add, remove, replace or swap with the next one to turn one word into
+/// the other.
 fn slips(one: &[u8], other: &[u8]) -> usize {
-    // A row for each letter of `one`: the slips from the letters so far to each beginning of `other`.
+    // One row for each letter of `one`: the slips between the letters so far and each beginning of
+    // `other`.
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for (row, letter) in one.iter().enumerate() {

@@ -19,8 +19,8 @@ use crate::sys::arguments::Arguments;
 
 const LICENSE: &str = include_str!("../../LICENSE");
 
-/// What `-h` and `--help` print. clap renders them from the definition beforehand: the code for it would add 44 KiB to the binary. A
-/// test compares them with the definition.
+/// What `-h` and `--help` print. clap has rendered these texts from the definition: the code for it
+/// would add 44 KiB to the binary. A test compares them with the definition.
 const SHORT_HELP: &str = include_str!("help/short.txt");
 const LONG_HELP: &str = include_str!("help/long.txt");
 
@@ -32,10 +32,10 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// Reads the command line (without the program's own name) and the variables.
 ///
 /// # Errors
-/// `Error::Usage` for anything that the contract does not allow.
+/// `Error::Usage` for invalid input.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
     let (matches, wish) = match words.first() {
-        // The usual ENTRYPOINT has no options: nothing for clap to do.
+        // The usual ENTRYPOINT has no options, so clap has nothing to parse.
         Some(first) if first.to_bytes() == b"--" => (None, Wish::Run { command: words.skip(1), is_separated: true }),
         Some(first) if is_option(first) => parse_options(persona, words)?,
         _ => (None, Wish::Run { command: words, is_separated: false }),
@@ -61,11 +61,12 @@ enum Wish {
     OneShot(OneShot),
     /// `--pause`.
     Pause,
-    /// A command. Whether `--` stands before it.
+    /// A command, and whether `--` stands before it.
     Run { command: Arguments, is_separated: bool },
 }
 
-/// Parses a command line with options. Out of line, so that init does not keep clap's large stack frames.
+/// Parses a command line with options. Out of line, so that init does not keep clap's large stack
+/// frames.
 #[inline(never)]
 fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<ArgMatches>, Wish), Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
@@ -128,8 +129,9 @@ fn is_option(word: &CStr) -> bool {
     matches!(word.to_bytes(), [b'-', _, ..])
 }
 
-/// The command without its first `--`: `tini PROGRAM -- ARGS`. getopt(3) drops that if no option comes before it; such a one would be
-/// the init's there.
+/// The command without its first `--`, as in `tini PROGRAM -- ARGS`. The original's getopt(3) drops
+/// that word, unless an option comes before it: getopt(3) would take that option for the init's
+/// own.
 fn without_separator(command: Arguments) -> Arguments {
     match command.iter().position(is_option) {
         Some(place) if command.iter().nth(place).is_some_and(|word| word.to_bytes() == b"--") => command.remove(place),
@@ -137,7 +139,7 @@ fn without_separator(command: Arguments) -> Arguments {
     }
 }
 
-/// The options that were given. None, if clap had nothing to parse.
+/// The options that were given. `matches` is `None` if clap had nothing to parse.
 struct CliArgs<'a> {
     matches: Option<&'a ArgMatches>,
 }
@@ -160,7 +162,7 @@ impl CliArgs<'_> {
     }
 }
 
-/// Everything but the command. A variable is checked also if the command line wins over it.
+/// Builds the configuration. A variable is checked even if the command line overrides it.
 fn config(persona: &'static Persona, cli: &CliArgs<'_>, variables: Variables<'_>) -> Result<Config, Error> {
     let settings = Settings { cli, variables };
     let mut rewrites = Rewrites::default();
@@ -188,7 +190,8 @@ fn config(persona: &'static Persona, cli: &CliArgs<'_>, variables: Variables<'_>
     })
 }
 
-/// Whom signals go to. The command line wins over rinit's variables, those over the original's, those over what the name means.
+/// Which processes signals go to. The command line comes first, then rinit's variables, then the
+/// original's, then the default of the name.
 fn target(persona: &'static Persona, settings: &Settings<'_>) -> Result<Target, Error> {
     let cli = settings.cli;
     let exclusive = |one: bool, other: bool, names: &str| match one && other {
@@ -216,7 +219,8 @@ fn target(persona: &'static Persona, settings: &Settings<'_>) -> Result<Target, 
     Ok(chosen.map_or(persona.target, |(_, target)| target))
 }
 
-/// What is logged. `-v` wins over RINIT_LOG; the original's variable wins over `-v`, as it does there, but not over RINIT_LOG.
+/// What is logged. `-v` overrides RINIT_LOG. Without RINIT_LOG, the original's variable overrides
+/// `-v`, as in the original.
 fn verbosity(persona: &'static Persona, settings: &Settings<'_>) -> Result<Verbosity, Error> {
     let filter = settings.variable(names::VERBOSE.variable);
     let filter = filter.map(|value| values::log_filter(names::VERBOSE.variable, value)).transpose()?;
@@ -234,7 +238,7 @@ fn verbosity(persona: &'static Persona, settings: &Settings<'_>) -> Result<Verbo
     })
 }
 
-/// Reads a value: from where it is, and the value.
+/// Reads a value. The first argument is the option or the variable that has it.
 type Reader<T> = fn(&str, &OsStr) -> Result<T, Error>;
 
 /// Options and the variables that stand for them.
@@ -244,7 +248,7 @@ struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// A variable. An empty one is an unset one, as for a Kubernetes manifest that leaves it blank.
+    /// A variable. An empty one counts as unset, since a Kubernetes manifest may leave it blank.
     fn variable(&self, name: &str) -> Option<&'static OsStr> {
         (self.variables)(name).filter(|value| !value.is_empty())
     }
@@ -259,14 +263,15 @@ impl<'a> Settings<'a> {
         Ok(self.cli.flag(setting.option) || variable.unwrap_or(false))
     }
 
-    /// The one value of an option, or of its variable.
+    /// The value of an option, or of its variable if the option is not given.
     fn single<T>(&self, setting: Setting, read: Reader<T>) -> Result<Option<T>, Error> {
         let variable = self.variable(setting.variable).map(|value| read(setting.variable, value)).transpose()?;
         let option = self.cli.value(setting.option).map(|value| read(&option(setting), value)).transpose()?;
         Ok(option.or(variable))
     }
 
-    /// Each value of a list option, or of its variable.
+    /// Calls `each` with the values of a list option, or of its variable if the option is not
+    /// given.
     fn list<T>(&self, setting: Setting, read: Reader<T>, mut each: impl FnMut(T)) -> Result<(), Error> {
         let is_given = self.cli.values(setting.option).next().is_some();
         if let Some(list) = self.variable(setting.variable) {
@@ -301,7 +306,7 @@ fn items(list: &OsStr) -> impl Iterator<Item = &OsStr> {
     list.as_bytes().split(|byte| *byte == b',').map(OsStr::from_bytes)
 }
 
-/// clap's refusal in one line. Its own rendering has several.
+/// clap's error in one line. clap itself renders several.
 fn one_line_error(error: &clap::Error) -> String {
     let word = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Escaped::bytes(text.as_bytes()).to_string(),
@@ -309,7 +314,7 @@ fn one_line_error(error: &clap::Error) -> String {
         _ => String::new(),
     };
     let argument = word(ContextKind::InvalidArg);
-    // clap's mark of an option that may be repeated.
+    // clap puts `...` after an option that may be repeated.
     let argument = argument.trim_end_matches("...");
     let value = word(ContextKind::InvalidValue);
     let what = match error.kind() {
@@ -337,7 +342,7 @@ fn similar_option(argument: &str) -> Option<String> {
     let wrong = argument.strip_prefix("--")?;
     let command = names::command();
     let (name, slips) = nearest(wrong, command.get_arguments().filter_map(|argument| argument.get_long()))?;
-    // More than a third of the letters wrong is another word.
+    // If more than a third of the letters differ, it is another word.
     let is_abbreviation = !wrong.is_empty() && name.starts_with(wrong);
     (is_abbreviation || slips * 3 <= name.len()).then(|| name.to_owned())
 }

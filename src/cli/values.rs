@@ -1,7 +1,8 @@
-//! Values of options and variables: signals, rewrites, exit codes, durations, booleans, log filters.
+//! Values of options and variables: signals, rewrites, exit codes, durations, booleans, log
+//! filters.
 //!
-//! Each reader gets where the value is from (`--grace`, `RINIT_GRACE`) and the value. It refuses with a line that names both, and
-//! what is accepted.
+//! Each reader gets the source of the value (`--grace`, `RINIT_GRACE`) and the value. Its error
+//! names both, and says what is accepted.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use crate::signal::Signal;
 
 const SIGNALS: &str = "signals are names (TERM, SIGTERM), numbers 1 to 64, RTMIN+n or RTMAX-n";
 
-/// A rule for a signal: what to forward in place of it. `None` drops it.
+/// A rule: a signal, and the signal to forward in its place. `None` drops it.
 pub(super) type Rewrite = (Signal, Option<Signal>);
 
-/// Refuses a value.
+/// The error for a value that is not accepted.
 pub(super) fn refused(source: &str, value: &OsStr, accepted: &str) -> Error {
     Error::Usage(format!("{source}: '{}' is not accepted; {accepted}", Escaped::os(value)))
 }
@@ -30,7 +31,7 @@ pub(super) fn boolean(source: &str, value: &OsStr) -> Result<bool, Error> {
     }
 }
 
-/// `FROM:TO`.
+/// Reads `FROM:TO`.
 pub(super) fn rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
     let wrong = |why: &str| refused(source, value, &format!("{why}; use FROM:TO; {SIGNALS}; TO 0 or none drops it"));
     let (from, to) = value.to_str().and_then(|text| text.split_once(':')).ok_or_else(|| wrong("it has no colon"))?;
@@ -48,7 +49,7 @@ pub(super) fn rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
     }
 }
 
-/// A rewrite of a signal that rinit receives and forwards.
+/// Reads `FROM:TO`, in which FROM has to be a signal that rinit forwards.
 pub(super) fn effective_rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
     let rule = rewrite(source, value)?;
     if rule.0.is_forwarded() {
@@ -68,13 +69,15 @@ pub(super) fn exit_code(source: &str, value: &OsStr) -> Result<u8, Error> {
     code.ok_or_else(|| refused(source, value, "exit codes are numbers from 0 to 255"))
 }
 
-/// A duration as sleep(1) and timeout(1) have it: a decimal number of seconds, or of the unit that follows it.
+/// Reads a duration as sleep(1) and timeout(1) do: a decimal number of seconds, or of the unit that
+/// follows it.
 pub(super) fn duration(source: &str, value: &OsStr) -> Result<Duration, Error> {
     read_duration(value.to_str().unwrap_or_default())
         .ok_or_else(|| refused(source, value, "durations are like 10, 0.5, 10s, 2m, 1h or 1d"))
 }
 
-/// Reads whole numbers, to the nanosecond: the parser for floating-point numbers would add 20 KiB to the binary.
+/// Reads the digits before and after the point as whole numbers, to the nanosecond: a parser for
+/// floating-point numbers would add 20 KiB to the binary.
 fn read_duration(text: &str) -> Option<Duration> {
     const NANOS: u128 = 1_000_000_000;
     let (number, unit) = match text.as_bytes().last()? {
@@ -92,7 +95,7 @@ fn read_duration(text: &str) -> Option<Duration> {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
-    // The kernel knows nothing shorter than a nanosecond.
+    // Later digits are dropped: the kernel counts no time below a nanosecond.
     let digits = fraction.get(..9).unwrap_or(fraction);
     let parts: u128 = if digits.is_empty() { 0 } else { digits.parse::<u64>().ok()?.into() };
     let scale = u128::from(10u64.checked_pow(u32::try_from(9 - digits.len()).ok()?)?);
@@ -101,8 +104,8 @@ fn read_duration(text: &str) -> Option<Duration> {
     Some(Duration::new(seconds, u32::try_from(nanos % NANOS).ok()?))
 }
 
-/// A filter of env_logger's: levels, and modules of rinit with or without a level. Not its search part (`/TEXT`): to search a
-/// message env_logger allocates.
+/// Reads a filter for env_logger: levels, and modules of rinit with or without a level.
+/// env_logger's search (`/TEXT`) is refused, since searching a message allocates.
 pub(super) fn log_filter<'a>(source: &str, value: &'a OsStr) -> Result<&'a str, Error> {
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
     let is_module = |word: &str| word == "rinit" || word.starts_with("rinit::");

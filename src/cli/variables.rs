@@ -1,4 +1,5 @@
-//! Variables that are set and mean nothing to rinit, though somebody may think that they do.
+//! Warnings about variables that rinit ignores, although a user may expect that they have an
+//! effect.
 
 use log::warn;
 
@@ -10,9 +11,10 @@ use crate::sys::environment;
 
 const OWN: &str = "RINIT_";
 
-/// Logs a warning for each variable that is one slip away from one of rinit's, and for each that would change what another init does.
-/// Others that begin with `RINIT_` are ignored in silence: Kubernetes sets `RINIT_SERVICE_HOST` and the like in the pods beside a
-/// service that is named rinit.
+/// Logs a warning for each variable that is one slip away from one of rinit's, and for each that
+/// would change what another init does. Other variables that begin with `RINIT_` are ignored
+/// without a warning: Kubernetes sets `RINIT_SERVICE_HOST` and the like in pods beside a service
+/// that is named rinit.
 pub(crate) fn warn_of_ignored(persona: &'static Persona) {
     for (_, rest) in environment::entries_with(OWN) {
         warn_of_slip(rest.to_bytes());
