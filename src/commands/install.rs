@@ -1,6 +1,7 @@
-//! `--install`: the binary copies itself to a place where a container that knows nothing of rinit can start it.
+//! `--install`: the binary copies itself to a place where another container, whose image has no
+//! rinit, can start it.
 //!
-//! Its image may hold nothing else, so it needs nothing but itself, not even /proc.
+//! rinit's image may hold nothing but the binary, so the copy needs nothing else, not even /proc.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -13,15 +14,16 @@ use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::sys::process;
 
-/// How many temporary files of others are passed over.
+/// How many temporary files of other processes are skipped.
 const NUMBERS: u32 = 1000;
 
-/// Copies this very binary to `path`, or into it if it is a directory. The name is there whole or not at all, with mode 0755: the copy is
-/// written to a temporary file beside it, and renamed.
+/// Copies the running binary to `path`, or into it if it is a directory. The copy appears under its
+/// name as a whole or not at all, with mode 0755: it is written to a temporary file in the same
+/// directory, and renamed.
 ///
 /// # Errors
-/// [`Error::Io`] with the file that could not be read or written, [`Error::Usage`] if `path` is neither a regular file nor a directory
-/// nor a new name. No half-written file stays.
+/// [`Error::Io`] with the file that could not be read or written, [`Error::Usage`] if `path` is
+/// neither a regular file nor a directory nor a new name. No half-written file stays.
 pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
     let path = Path::new(path);
     let target = if path.is_dir() { path.join("rinit") } else { path.to_owned() };
@@ -43,7 +45,8 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
     result.map_err(cannot)
 }
 
-/// What is there, if it must not be replaced: anything but a regular file, or a link to one.
+/// The kind of the file at `target`, if it must not be replaced: anything but a regular file or a
+/// link to one.
 fn foreign_kind(target: &Path) -> io::Result<Option<&'static str>> {
     let own = match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -61,9 +64,10 @@ fn foreign_kind(target: &Path) -> io::Result<Option<&'static str>> {
     })
 }
 
-/// A new file in the same directory, so that the rename stays within one file system. Several containers may install to a volume that they
-/// share, each of them as process 1: the first number that nobody has taken is this one's. (A clock would not do: on 32-bit machines it
-/// fails from 2038 on.)
+/// Creates a file in the same directory, so that the rename stays within one file system. Several
+/// containers may install to a shared volume, each of them as process 1. So the name has a number
+/// too, the first one that is free. (The time would not do in its place: on 32-bit machines reading
+/// it fails from 2038 on.)
 fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
     let mut number = 0_u32;
     loop {
@@ -75,19 +79,22 @@ fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Writes the copy and closes it: a program that is open for writing cannot be run, execve(2), ETXTBSY.
+/// Writes the copy and closes it: a program that is open for writing cannot be run, see ETXTBSY in
+/// execve(2).
 fn write(own: &mut File, mut copy: File) -> io::Result<()> {
     io::copy(own, &mut copy)?;
-    // The umask may have taken bits away.
+    // The umask may have removed bits of the mode.
     copy.set_permissions(Permissions::from_mode(0o755))?;
     copy.sync_all()
 }
 
-/// The running binary: by /proc, which finds it also if the file was renamed; without /proc by the name it was started by, which the
-/// kernel keeps: getauxval(3), AT_EXECFN.
+/// Opens the running binary through /proc, which finds it even if the file was renamed. Without
+/// /proc, opens it by the name that it was started by, which the kernel keeps: see AT_EXECFN in
+/// getauxval(3).
 fn open_own_binary() -> io::Result<File> {
     File::open("/proc/self/exe").or_else(|error| {
-        // SAFETY: the kernel's word is 0, or the address of a C string that lives as long as the process.
+        // SAFETY: the kernel's value is 0, or the address of a C string that lives as long as the
+        // process.
         let name = unsafe {
             (libc::getauxval(libc::AT_EXECFN) as *const libc::c_char).as_ref().map(|name| CStr::from_ptr(name))
         };

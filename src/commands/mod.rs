@@ -11,15 +11,15 @@ use crate::error::Error;
 use crate::signal::{self, Signal, SignalSet};
 use crate::sys::{self, descriptor, process};
 
-/// Does it, and returns the exit code. It can be interrupted by the signals that end any program. Out of line, so that init does not keep
-/// its stack frame.
+/// Runs a one-shot mode. Returns the exit code. The signals that end any other program end this one
+/// too. Out of line, so that init does not keep its stack frame.
 ///
 /// # Errors
-/// What keeps it from its work.
+/// As for [`print()`], [`install::install`] and [`zombies::list`].
 #[inline(never)]
 pub(crate) fn run(one_shot: OneShot, mask: Result<SignalSet, Errno>) -> Result<u8, Error> {
     if process::own_pid() == 1 {
-        // The kernel drops what PID 1 does not handle: pid_namespaces(7).
+        // The kernel drops a signal that PID 1 does not handle: see pid_namespaces(7).
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
             let _ = sys::signal::exit_on(signal.number());
         }
@@ -37,7 +37,7 @@ pub(crate) fn run(one_shot: OneShot, mask: Result<SignalSet, Errno>) -> Result<u
 /// Writes all of a text to stdout, and waits for its reader.
 ///
 /// # Errors
-/// [`Error::Failed`] with what write(2) says.
+/// [`Error::Failed`] with the error of write(2).
 pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
     let mut rest = text;
     while !rest.is_empty() {

@@ -1,6 +1,8 @@
-//! `--zombies`: which live parents hold zombies. It is for `docker exec` in an image that holds nothing else.
+//! `--zombies`: lists the parents that hold zombies. It is for `docker exec` in an image that holds
+//! nothing else.
 //!
-//! An init reaps a zombie only once its parent is gone. A zombie that stays is the fault of a live parent, and this names that.
+//! An init can reap a zombie only once its parent has ended. A zombie that stays is the fault of a
+//! live parent, which the list names.
 
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -15,17 +17,19 @@ use crate::procfs::{self, Process};
 use crate::signal::scope::{Moment, TICKS};
 use crate::sys::process;
 
-/// A child that has just ended is a zombie for a moment in any program. One that is a zombie at two looks stays one.
+/// The time between two looks at /proc. In any program, a child that has just ended is a zombie for
+/// a moment. Only one that is a zombie at both looks is listed.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// Zombies' names shown for one parent.
+/// How many names of zombies are shown for one parent.
 const NAMES_SHOWN: usize = 5;
 
-/// Prints a row for each guilty parent and a closing line. Returns the exit code: 1 if there are zombies.
+/// Prints a row for each guilty parent and a closing line. Returns the exit code: 1 if there are
+/// zombies.
 ///
 /// # Errors
-/// [`Error::Usage`] if /proc cannot be read, or shows no zombies and hides other users' processes; [`Error::Failed`] if stdout cannot be
-/// written.
+/// [`Error::Usage`] if /proc cannot be read, or shows no zombies and hides other users' processes;
+/// [`Error::Failed`] if stdout cannot be written.
 pub(crate) fn list() -> Result<u8, Error> {
     let before = look()?;
     let look = if before.processes.iter().any(Process::first_thread_has_ended) {
@@ -40,7 +44,8 @@ pub(crate) fn list() -> Result<u8, Error> {
             && before.processes.iter().any(|other| is_same(other) && other.first_thread_has_ended())
     };
     let ended: Vec<Process> = look.processes.iter().filter(stays).copied().collect();
-    // Nobody can reap a process whose first thread has ended before the others: pthread_exit(3).
+    // A process whose first thread has ended before the others cannot be reaped yet: see
+    // pthread_exit(3).
     let (zombies, unfinished): (Vec<_>, Vec<_>) = ended.into_iter().partition(Process::is_zombie);
     if zombies.is_empty() && look.is_partial {
         let why = "cannot see the processes of other users: /proc hides them (hidepid); run this as root";
@@ -53,7 +58,7 @@ pub(crate) fn list() -> Result<u8, Error> {
 /// What /proc shows at one time.
 struct Look {
     processes: Vec<Process>,
-    /// It hides the processes of other users: the hidepid option, proc(5).
+    /// Whether it hides the processes of other users: see hidepid in proc(5).
     is_partial: bool,
 }
 
@@ -61,7 +66,8 @@ fn look() -> Result<Look, Error> {
     let mut processes = Vec::new();
     let unreadable = |error| Error::Usage(format!("{error}; mount /proc in this container"));
     let refused = procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
-    // Each namespace has a PID 1, which is hidden with the others. PID 1 itself has to look at how /proc is mounted.
+    // Every namespace has a PID 1. If /proc does not show it, it hides other processes too. PID 1
+    // itself has to check how /proc is mounted.
     let is_hidden = if process::own_pid() == 1 {
         !nix::unistd::geteuid().is_root()
             && std::fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains("hidepid="))
@@ -139,7 +145,7 @@ fn names(zombies: &[&Process]) -> String {
     text
 }
 
-/// Seconds as people say them: `42s`, `5m`, `3h`, `2d`.
+/// A time in the unit that people would use: `42s`, `5m`, `3h`, `2d`.
 fn age(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds}s"),
