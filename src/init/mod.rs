@@ -295,13 +295,13 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The main child runs again: the stop is over, whoever sent it.
+    /// Handles a continue of the main child: the stop and its sender no longer matter.
     fn continued(&mut self) {
         debug!("main child {} was continued", self.forwarding.main_child);
         (self.forwarded_stop, self.is_stopped) = (None, false);
     }
 
-    /// The main child has not ended in time.
+    /// Kills the main child, which has not ended within `--kill-after`.
     fn kill(&mut self) {
         self.kill_at = None;
         warn!("main child {} has not ended in time: killing it", self.forwarding.main_child);

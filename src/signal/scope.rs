@@ -435,11 +435,11 @@ mod tests {
 
     #[test]
     fn a_moment_has_those_who_were_started_before_it_and_by_pid_those_of_its_tick() {
-        // The process of these tests is of tick 100.
+        // The process of these tests was started in tick 100.
         let has = |ticks, last_pid, pid| Moment { ticks, last_pid }.has(&listed(pid, 1, b'S', "a"));
         assert!(has(101, Some(1), 7) && !has(99, Some(8), 7) && !has(99, None, 7));
         assert!(has(100, Some(8), 7) && has(100, Some(7), 7) && !has(100, Some(6), 7) && has(100, None, 7));
-        // Pids begin anew at the largest one.
+        // Pids start again after the largest one.
         assert!(has(100, Some(7), PIDS - 7) && !has(100, Some(PIDS - 7), 7) && !has(100, Some(PIDS / 2 + 7), 7));
     }
 
