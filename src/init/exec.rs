@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fmt::Write;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 
@@ -44,8 +45,8 @@ pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
     // A name with a slash is a path. It is not looked up in PATH.
     if name.to_bytes().contains(&b'/') {
         return match execute_file(name, command) {
-            Ok(errno) => explain(errno, name),
-            Err(refusal) => refusal,
+            Continue(errno) => explain(errno, name),
+            Break(refusal) => refusal,
         };
     }
     search(name, environment::variable("PATH").map_or(DEFAULT_PATH, OsStr::as_bytes), command)
@@ -67,55 +68,63 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
         let is_usual = directory.len() + 1 + name.len() <= USUAL;
         let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<LONGEST> };
         match execute_in(directory, name, command, answer) {
-            Ok(next) => answer = next,
-            Err(refusal) => return refusal,
+            Continue(next) => answer = next,
+            Break(refusal) => return refusal,
         }
     }
     answer
 }
 
-/// Executes a file of this directory. `N` is the room for its path. Returns `Ok` with the best
-/// reason so far if another directory may have a file that runs, and `Err` if the search is over.
-/// Out of line, so that the small buffer and the large one are not in one stack frame.
+/// Executes a file of this directory. `N` is the room for its path. Returns the best reason so far,
+/// and whether the search goes on: another directory may have a file that runs. Out of line, so that the small buffer and the large one are not in one stack frame.
 #[inline(never)]
 fn execute_in<const N: usize>(
     directory: &[u8],
     name: &[u8],
     command: Arguments,
     answer: Refusal,
-) -> Result<Refusal, Refusal> {
+) -> ControlFlow<Refusal, Refusal> {
     let mut file = Text::<N>::new();
     let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
     // A directory that makes the path too long is skipped, as in execvp(3).
     let fits = file.push(directory) && file.push(separator) && file.push(name);
-    let Some(file) = file.as_c_str().filter(|_| fits) else { return Ok(answer) };
+    let Some(file) = file.as_c_str().filter(|_| fits) else { return Continue(answer) };
     match execute_file(file, command)? {
         // The file exists, but rinit may not run it. Another directory may have one that runs.
-        Errno::EACCES => Ok(Refusal { errno: Errno::EACCES, hint: "" }),
+        Errno::EACCES => Continue(Refusal { errno: Errno::EACCES, hint: "" }),
         errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
             let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
-            Ok(if is_unknown { explain(errno, file) } else { answer })
+            Continue(if is_unknown { explain(errno, file) } else { answer })
         }
-        errno => Err(explain(errno, file)),
+        errno => Break(explain(errno, file)),
     }
 }
 
-/// Executes a file. Returns `Ok` with the kernel's error. The shell runs a script without `#!`. If
-/// that fails, returns `Err`: there is nothing more to try.
-fn execute_file(file: &CStr, command: Arguments) -> Result<Errno, Refusal> {
+/// The path of a script that the shell runs. It stays, since the command line refers to it.
+static SCRIPT: OnceLock<Text<LONGEST>> = OnceLock::new();
+
+/// Executes a file. Returns the kernel's error, and whether there is more to try. The shell runs a
+/// script without `#!`. If that fails, there is not.
+fn execute_file(file: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> {
     let errno = process::execute(file, command);
     if errno != Errno::ENOEXEC {
-        return Ok(errno);
+        return Continue(errno);
     }
-    match format_of(file) {
+    let hint = match format_of(file) {
+        Format::Elf => "; the file is a program for another architecture, or damaged",
+        Format::Unknown => "",
         Format::Text => {
-            let arguments = command.run_by_shell(SHELL, file);
+            let script = SCRIPT.get_or_init(|| {
+                let mut path = Text::new();
+                path.push(file.to_bytes_with_nul());
+                path
+            });
+            let arguments = script.as_c_str().and_then(|script| command.run_by_shell(SHELL, script));
             let errno = arguments.map_or(Errno::ENOEXEC, |arguments| process::execute(SHELL, arguments));
-            Err(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" })
+            return Break(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" });
         }
-        Format::Elf => Err(Refusal { errno, hint: "; the file is a program for another architecture, or damaged" }),
-        Format::Unknown => Err(Refusal { errno, hint: "" }),
-    }
+    };
+    Break(Refusal { errno, hint })
 }
 
 /// Adds a hint that the error does not give: execve(2) also returns ENOENT if the file exists, but

@@ -48,8 +48,7 @@ impl Arguments {
     /// Iterates over the words.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static CStr> {
         let words = self.argv.get(self.start..self.end()).unwrap_or_default();
-        // SAFETY: each word is a C string that lives as long as the process: see `new`, and
-        // `run_by_shell` for the word that it sets.
+        // SAFETY: each word is a C string that lives as long as the process: see `new`.
         words.iter().map(|word| unsafe { CStr::from_ptr(word.get()) })
     }
 
@@ -68,9 +67,8 @@ impl Arguments {
     }
 
     /// The words that make `shell` run `script`: `script` replaces the first word, and `shell` the
-    /// word before it. `None` if there is no word before it. Both overwrite argv, so the first word
-    /// must not be used any more once `script` is gone.
-    pub(crate) fn run_by_shell(self, shell: &'static CStr, script: &CStr) -> Option<Self> {
+    /// word before it. `None` if there is no word before it. Both overwrite argv.
+    pub(crate) fn run_by_shell(self, shell: &'static CStr, script: &'static CStr) -> Option<Self> {
         let start = self.start.checked_sub(1)?;
         if self.count() == 0 {
             return None;

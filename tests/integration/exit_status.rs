@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::harness::{BOTH_ROLES, Role, Running, TempDir, command, probe, run, run_with};
+use crate::harness::{BOTH_ROLES, Role, Running, TempDir, command, probe, program, rinit, run, run_to_end, run_with};
 
 tests! {
     requires [Namespaces];
@@ -10,6 +10,7 @@ tests! {
     a_death_by_a_signal_gives_128_and_its_number,
     a_command_that_cannot_be_started_is_126_or_127_and_says_why,
     a_script_without_an_interpreter_line_runs_by_sh,
+    a_script_whose_shell_is_missing_is_named,
     a_file_with_a_nul_in_its_first_line_is_no_script,
     a_command_is_found_in_path_past_what_cannot_be_run,
     a_remapped_code_becomes_0_and_no_other_does,
@@ -73,6 +74,20 @@ fn a_script_without_an_interpreter_line_runs_by_sh() {
     for role in BOTH_ROLES {
         let outcome = run(role, &[script.as_str(), "with arguments"]);
         assert_eq!((outcome.code, outcome.stdout), (5, format!("{script} with arguments\n")));
+    }
+}
+
+fn a_script_whose_shell_is_missing_is_named() {
+    let temp = TempDir::new();
+    temp.copy(rinit(), "rinit");
+    temp.write("script", b"echo never\n", 0o755);
+    for name in ["script", "/script"] {
+        let mut command = program("chroot");
+        command.arg(temp.path()).args(["/rinit", "--", name]).env("PATH", "/none:/:/usr/sbin:/usr/bin");
+        let outcome = run_to_end(Role::Subreaper, &mut command);
+        assert_eq!(outcome.code, 127, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("cannot run '"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("/script': No such file or directory; it is a script"), "{}", outcome.stderr);
     }
 }
 
