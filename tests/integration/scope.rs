@@ -32,6 +32,7 @@ tests! {
     a_value_survives_whatever_code_the_signal_has,
     what_the_kernel_sends_is_forwarded_without_its_code,
     a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process,
+    a_signal_to_the_job_is_logged_as_one_to_its_group_or_to_who_has_left_it,
     without_a_proc_of_its_own_a_signal_reaches_whom_the_kernel_can_reach,
     docker_stop_leaves_a_worker_to_its_clean_up requires [Docker, Program("busybox")],
     a_process_that_entered_by_docker_exec_without_a_leader_gets_its_grace requires [Docker],
@@ -433,6 +434,27 @@ fn a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process() {
         let text = running.stderr();
         assert!(text.contains("SIGUSR1 to every process"), "{text}");
         assert!(!text.contains("process group 1\n"), "{text}");
+    }
+}
+
+fn a_signal_to_the_job_is_logged_as_one_to_its_group_or_to_who_has_left_it() {
+    for role in BOTH_ROLES {
+        for (duty, target) in [("record", "process group"), ("record-elsewhere", "process")] {
+            let temp = TempDir::new();
+            let file = temp.file("log");
+            let mut running = Running::spawn_captured(role, &mut command(&["-vv", &probe(), duty, &file]));
+            wait_until_ready(&file);
+            let pid =
+                status_line(pid_of(&file), "NSpid").unwrap().split_ascii_whitespace().next_back().unwrap().to_owned();
+            running.kill(libc::SIGUSR1);
+            wait_until_recorded(&file, &["10 plain"]);
+            let sent = || running.stderr().lines().find(|line| line.contains("sent SIGUSR1 to")).map(str::to_owned);
+            let line = wait_until("the line", sent);
+            assert!(line.ends_with(&format!("sent SIGUSR1 to {target} {pid}")), "{role:?} {duty}: {line}");
+            running.end();
+            let count = running.stderr().lines().filter(|line| line.contains("SIGUSR1 to ")).count();
+            assert_eq!(count, 1, "{role:?} {duty}: {}", running.stderr());
+        }
     }
 }
 
