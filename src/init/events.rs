@@ -140,7 +140,8 @@ mod tests {
     fn next(events: &mut EventSource, pending: &[Number]) -> Event {
         signal::set_mask(SignalSet::ALL).unwrap();
         pending.iter().for_each(|number| raise(*number).unwrap());
-        events.next(false, None)
+        // Nothing has to be waited for. The deadline is for a fault that would wait without end.
+        events.next(false, Some(Instant::now() + Duration::from_secs(10)))
     }
 
     #[test]
