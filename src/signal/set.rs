@@ -63,6 +63,7 @@ mod tests {
         let last = Signal::from_number(64).unwrap();
         let set = SignalSet::EMPTY.with(Signal::TERM).with(last);
         assert!(set.contains(Signal::TERM) && set.contains(last) && !set.contains(Signal::INT));
+        assert_eq!(set.with(last), set);
         assert_eq!(set.without(last).without(Signal::TERM), SignalSet::EMPTY);
         assert!(SignalSet::ALL.contains(last) && SignalSet::ALL.contains(Signal::INT));
     }
