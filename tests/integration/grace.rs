@@ -18,6 +18,7 @@ tests! {
     zombies_by_the_hundred_are_nobody_who_is_left,
     who_ignores_sigterm_is_killed_at_the_deadline,
     who_is_stopped_is_woken_to_finish,
+    who_was_sent_another_signal_before_is_asked_all_the_same,
     signals_reach_all_that_is_left_meanwhile,
     as_subreaper_only_descendants_are_touched,
     the_pids_of_another_namespace_are_not_taken_for_descendants,
@@ -121,6 +122,30 @@ fn who_is_stopped_is_woken_to_finish() {
         let script = format!("{} flush {file} 0 & until [ -s {file} ]; do :; done; kill -STOP $!; exit 3", probe());
         assert_eq!(run(role, &["--grace", LONG, "sh", "-c", &script]).code, 3);
         assert_eq!(fs::read_to_string(&file).unwrap(), "flushed\n", "{role:?}");
+    }
+}
+
+fn who_was_sent_another_signal_before_is_asked_all_the_same() {
+    for role in BOTH_ROLES {
+        for options in ["", "-a"] {
+            let temp = TempDir::new();
+            let (file, main) = (temp.file("log"), temp.file("main"));
+            let script =
+                format!("{0} record {file} & until [ -s {file} ]; do :; done; exec {0} record {main} 12 3", probe());
+            let words = [options, "--grace", LONG, "sh", "-c", &script];
+            let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+            let mut running = Running::start(role, &words, |command| command);
+            wait_until_ready(&main);
+            running.kill(libc::SIGHUP);
+            wait_until_recorded(&main, &["1 plain"]);
+            wait_until_recorded(&file, &["1 plain"]);
+            kill(pid_of(&main), libc::SIGUSR2);
+            wait_until("the straggler to be asked", || {
+                recorded_signals(&file).contains(&"15 plain".to_owned()).then_some(())
+            });
+            kill(pid_of(&file), libc::SIGKILL);
+            assert_eq!(running.exit_code(), 3, "{role:?} {options:?}");
+        }
     }
 }
 
