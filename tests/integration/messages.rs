@@ -25,6 +25,7 @@ tests! {
     a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
     a_socket_and_a_file_take_messages_as_well,
     one_orphan_is_one_orphan,
+    w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well,
     what_turns_the_direction_of_writing_is_escaped,
     each_v_says_more,
 }
@@ -287,6 +288,19 @@ fn a_socket_and_a_file_take_messages_as_well() {
     let mut text = String::new();
     here.read_to_string(&mut text).unwrap();
     assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+fn w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well() {
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    let script = format!("{0} orphans 1; exec {0} record {file} 15 3", probe());
+    let mut unshare = program("unshare");
+    unshare.args(["--pid", "--fork", "--kill-child"]).arg(rinit()).args(["-w", "sh", "-c", &script]);
+    let running = Running::spawn_captured(Role::Subreaper, &mut unshare);
+    wait_until("the orphan", || {
+        let is_told = |line: &str| line.contains("warning: reaped orphan ") && line.ends_with(", which exited with 0");
+        running.stderr().lines().any(is_told).then_some(())
+    });
 }
 
 fn one_orphan_is_one_orphan() {
