@@ -14,6 +14,7 @@ tests! {
     a_foreground_job_whose_command_is_stopped_by_hand_is_suspended requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z,
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_job requires [Program("zsh")],
+    a_signal_that_stops_nothing_does_not_change_the_next_ctrl_z,
     a_stop_that_somebody_sent_lasts_until_continue,
     a_stop_that_somebody_sent_suspends_the_job,
     an_orphan_that_is_stopped_and_continued_is_its_own_affair,
@@ -62,8 +63,10 @@ fn a_job_that_bg_has_moved_away_is_not_suspended_with_its_command() {
         // A higher number than SIGCHLD's: when it has been taken, rinit knows of the stop, and runs.
         kill(job.rinit, libc::SIGWINCH);
         wait_until("rinit to take a signal", || has_taken(job.rinit, libc::SIGWINCH).then_some(()));
-        kill(job.command, libc::SIGCONT);
+        // A signal that comes meanwhile is for the command, too.
         kill(job.rinit, libc::SIGTERM);
+        wait_until("rinit to forward it", || has_taken(job.rinit, libc::SIGTERM).then_some(()));
+        kill(job.command, libc::SIGCONT);
         user.run("wait");
         user.wait_until_alone();
     });
@@ -186,6 +189,21 @@ fn a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_
             user.wait_until_alone();
         }
     });
+}
+
+fn a_signal_that_stops_nothing_does_not_change_the_next_ctrl_z() {
+    for role in BOTH_ROLES {
+        let mut session = Session::start(role, command(&["cat"]));
+        session.command();
+        for signal in [libc::SIGWINCH, libc::SIGURG] {
+            session.leader.kill(signal);
+            wait_until("rinit to have forwarded it", || has_taken(session.leader.pid, signal).then_some(()));
+            session.press(CTRL_Z);
+            session.says("on");
+        }
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+    }
 }
 
 fn a_stop_that_somebody_sent_lasts_until_continue() {
