@@ -67,7 +67,10 @@ Example, the last lines of a Dockerfile:
 
 /// The command line, as clap's definition.
 pub fn command() -> Command {
-    let arguments = [signals(), leaving(), messages(), instead(), about(), accepted()].into_iter().flatten();
+    let arguments =
+        [signal_options(), exit_options(), message_options(), mode_options(), about_options(), compatibility_options()]
+            .into_iter()
+            .flatten();
     Command::new("rinit")
         .version(VERSION_TEXT)
         .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
@@ -88,7 +91,7 @@ pub fn command() -> Command {
         )
 }
 
-fn signals() -> Vec<Arg> {
+fn signal_options() -> Vec<Arg> {
     let arguments = vec![
         flag(SINGLE_CHILD.option).short('c').help("Forward signals to the main child alone, not to its process group"),
         flag(ALL.option).short('a').help("Forward signals to every process, daemons included"),
@@ -102,7 +105,7 @@ fn signals() -> Vec<Arg> {
     section("Signals", arguments)
 }
 
-fn leaving() -> Vec<Arg> {
+fn exit_options() -> Vec<Arg> {
     let arguments = vec![
         list(REMAP_EXIT.option, "CODE").short('e').help(
             "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list",
@@ -119,7 +122,7 @@ fn leaving() -> Vec<Arg> {
     section("Exit", arguments)
 }
 
-fn messages() -> Vec<Arg> {
+fn message_options() -> Vec<Arg> {
     let arguments = vec![
         flag(WARN_ON_REAP.option).short('w').help("Log a warning for each orphan reaped: pid, name, how it ended"),
         Arg::new(VERBOSE.option).long(VERBOSE.option).short('v').action(ArgAction::Count).help(
@@ -130,7 +133,7 @@ fn messages() -> Vec<Arg> {
     section("Messages", arguments)
 }
 
-fn instead() -> Vec<Arg> {
+fn mode_options() -> Vec<Arg> {
     let arguments = vec![
         flag(PAUSE).short('P').help("Run no command: reap orphans until SIGTERM or SIGINT, then exit with 0"),
         value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
@@ -139,7 +142,7 @@ fn instead() -> Vec<Arg> {
     section("Instead of a command", arguments)
 }
 
-fn about() -> Vec<Arg> {
+fn about_options() -> Vec<Arg> {
     let arguments = vec![
         flag(HELP).short('h').help("Print this help"),
         flag(VERSION).short('V').help("Print the version"),
@@ -148,7 +151,7 @@ fn about() -> Vec<Arg> {
     section("About", arguments)
 }
 
-fn accepted() -> Vec<Arg> {
+fn compatibility_options() -> Vec<Arg> {
     let arguments = vec![
         flag("subreaper")
             .short('s')

@@ -34,16 +34,16 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// # Errors
 /// `Error::Usage` for invalid input.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
-    let (matches, wish) = match words.first() {
+    let (matches, request) = match words.first() {
         // The usual ENTRYPOINT has no options, so clap has nothing to parse.
-        Some(first) if first.to_bytes() == b"--" => (None, Wish::Run { command: words.skip(1), is_separated: true }),
+        Some(first) if first.to_bytes() == b"--" => (None, Request::Run { command: words.skip(1), is_separated: true }),
         Some(first) if is_option(first) => parse_options(persona, words)?,
-        _ => (None, Wish::Run { command: words, is_separated: false }),
+        _ => (None, Request::Run { command: words, is_separated: false }),
     };
-    let (command, is_separated) = match wish {
-        Wish::OneShot(one_shot) => return Ok(Action::OneShot(one_shot)),
-        Wish::Pause => (None, false),
-        Wish::Run { command, is_separated } => (Some(command), is_separated),
+    let (command, is_separated) = match request {
+        Request::OneShot(one_shot) => return Ok(Action::OneShot(one_shot)),
+        Request::Pause => (None, false),
+        Request::Run { command, is_separated } => (Some(command), is_separated),
     };
     let config = config(persona, &CliArgs { matches: matches.as_ref() }, variables)?;
     let Some(command) = command else { return Ok(Action::Pause(config)) };
@@ -56,7 +56,7 @@ pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'
 }
 
 /// What the words ask for, before the options of an init are read.
-enum Wish {
+enum Request {
     /// Something that needs no configuration.
     OneShot(OneShot),
     /// `--pause`.
@@ -68,7 +68,7 @@ enum Wish {
 /// Parses a command line with options. Out of line, so that init does not keep clap's large stack
 /// frames.
 #[inline(never)]
-fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<ArgMatches>, Wish), Error> {
+fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<ArgMatches>, Request), Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let abbreviate = |command: clap::Command, (short, option): &(&'static str, &'static str)| {
         command.mut_arg(option, |argument| argument.alias(*short))
@@ -79,13 +79,13 @@ fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<
         .fold(names::command(), abbreviate)
         .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
         .map_err(|error| Error::Usage(one_line_error(&error)))?;
-    let wish = wish(&CliArgs { matches: Some(&matches) }, words)?;
-    Ok((Some(matches), wish))
+    let request = request(&CliArgs { matches: Some(&matches) }, words)?;
+    Ok((Some(matches), request))
 }
 
-fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
+fn request(cli: &CliArgs<'_>, words: Arguments) -> Result<Request, Error> {
     let command = words.last(cli.values(names::COMMAND).count());
-    let print = |text| Ok(Wish::OneShot(OneShot::Print(text)));
+    let print = |text| Ok(Request::OneShot(OneShot::Print(text)));
     if cli.flag(names::HELP) {
         let is_short = words.iter().any(|word| word.to_bytes() == b"-h");
         return print(if is_short { SHORT_HELP } else { LONG_HELP });
@@ -105,7 +105,7 @@ fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
     let Some(mode) = chosen.next() else {
         let before = words.iter().nth((words.count() - command.count()).wrapping_sub(1));
         let is_separated = before.is_some_and(|word| word.to_bytes() == b"--");
-        return Ok(Wish::Run { command, is_separated });
+        return Ok(Request::Run { command, is_separated });
     };
     if let Some(other) = chosen.next() {
         return Err(Error::Usage(format!("{mode} and {other} cannot be used together; use one of them")));
@@ -118,9 +118,9 @@ fn wish(cli: &CliArgs<'_>, words: Arguments) -> Result<Wish, Error> {
         Some(path) if path.is_empty() => {
             Err(values::refused("--install", path, "PATH is a directory, or the file to write"))
         }
-        Some(path) => Ok(Wish::OneShot(OneShot::Install(path.clone()))),
-        None if cli.flag(names::ZOMBIES) => Ok(Wish::OneShot(OneShot::Zombies)),
-        None => Ok(Wish::Pause),
+        Some(path) => Ok(Request::OneShot(OneShot::Install(path.clone()))),
+        None if cli.flag(names::ZOMBIES) => Ok(Request::OneShot(OneShot::Zombies)),
+        None => Ok(Request::Pause),
     }
 }
 

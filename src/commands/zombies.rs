@@ -14,7 +14,7 @@ use libc::pid_t;
 use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::procfs::{self, Process};
-use crate::signal::scope::{Moment, TICKS};
+use crate::signal::moment::{Moment, TICKS};
 use crate::sys::process;
 
 /// The time between two looks at /proc. In any program, a child that has just ended is a zombie for

@@ -14,7 +14,7 @@ use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
 pub(super) enum Event {
     /// It is time to reap: a child changed state or may have, or the watched process has ended. One
     /// SIGCHLD can stand for many children.
-    Child,
+    Reap,
     /// A signal was taken.
     Signal(SignalInfo),
     /// The deadline has passed.
@@ -44,42 +44,42 @@ pub(super) struct EventSource {
 }
 
 impl EventSource {
-    /// Waits for the next event. If `more_children` is true, the last round of reaping stopped
-    /// early: then this does not wait. It returns a pending signal, or [`Event::Child`] if there is
+    /// Waits for the next event. If `reap_again` is true, the last round of reaping stopped
+    /// early: then this does not wait. It returns a pending signal, or [`Event::Reap`] if there is
     /// none.
-    pub(super) fn next(&mut self, more_children: bool, deadline: Option<Instant>) -> Event {
+    pub(super) fn next(&mut self, reap_again: bool, deadline: Option<Instant>) -> Event {
         // Checked first, so that a steady stream of events cannot postpone the deadline.
         if time_left(deadline).is_some_and(|left| left.is_zero()) {
             return Event::Deadline;
         }
         if self.signals_in_a_row >= IN_A_ROW {
             self.signals_in_a_row = 0;
-            return Event::Child;
+            return Event::Reap;
         }
-        if more_children || self.children_in_a_row >= IN_A_ROW {
+        if reap_again || self.children_in_a_row >= IN_A_ROW {
             self.children_in_a_row = 0;
             if let Ok(info) = signal::wait(SignalSet::ALL.without(Signal::CHLD), Some(Duration::ZERO)) {
                 return self.taken(info);
             }
-            if more_children {
+            if reap_again {
                 self.signals_in_a_row = 0;
-                return Event::Child;
+                return Event::Reap;
             }
         }
         if self.watched_has_ended(deadline) {
-            return Event::Child;
+            return Event::Reap;
         }
         match signal::wait(SignalSet::ALL, time_left(deadline)) {
             Ok(info) => self.taken(info),
             // This includes EAGAIN, when the time is over: the next call checks the deadline first.
             Err(errno) => {
                 self.wait_failed(errno);
-                Event::Child
+                Event::Reap
             }
         }
     }
 
-    /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Child`] when
+    /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Reap`] when
     /// it ends. Returns false if that fails.
     pub(super) fn watch(&mut self, pid: pid_t) -> bool {
         self.watched = Watch::on(pid).ok();
@@ -116,7 +116,7 @@ impl EventSource {
         if info.signal == Signal::CHLD {
             self.signals_in_a_row = 0;
             self.children_in_a_row += 1;
-            return Event::Child;
+            return Event::Reap;
         }
         self.children_in_a_row = 0;
         // A child that rinit inherited may send a signal other than SIGCHLD when it ends: see
@@ -148,7 +148,7 @@ mod tests {
     fn children_without_end_do_not_hold_up_a_signal() {
         let mut events = EventSource::default();
         // SIGCHLD has the lower number, so the kernel delivers it first.
-        let is_child = |_: &u32| matches!(next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]), Event::Child);
+        let is_child = |_: &u32| matches!(next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]), Event::Reap);
         assert_eq!((0..2 * IN_A_ROW).take_while(is_child).count(), IN_A_ROW as usize);
     }
 

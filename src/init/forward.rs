@@ -5,7 +5,8 @@ use libc::pid_t;
 use log::debug;
 
 use crate::config::{Config, Target};
-use crate::signal::scope::{AlreadySignalled, Moment, Recipients, SignalScope};
+use crate::signal::moment::Moment;
+use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
 use crate::signal::{Origin, Signal, SignalInfo};
 
 /// What decides which processes get a signal while the main child lives.

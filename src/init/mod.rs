@@ -199,15 +199,15 @@ impl Supervisor<'_> {
 
     /// The loop: waits, reaps and forwards, until the main child has ended. Returns the exit code.
     fn supervise(&mut self) -> u8 {
-        let mut more_children = false;
+        let mut reap_again = false;
         let mut failures = 0;
         loop {
-            match self.events.next(more_children, self.kill_at) {
+            match self.events.next(reap_again, self.kill_at) {
                 Event::Signal(info) => self.receive(&info),
                 Event::Deadline => self.kill(),
-                Event::Child => {
+                Event::Reap => {
                     let outcome = self.reaper.reap();
-                    more_children = !matches!(outcome, ReapOutcome::Nothing | ReapOutcome::NoChildren);
+                    reap_again = !matches!(outcome, ReapOutcome::Nothing | ReapOutcome::NoChildren);
                     match outcome {
                         ReapOutcome::MainEnded(status) => return self.exit_code(status.shell_exit_code()),
                         ReapOutcome::MainStopped(signal) => self.stopped(signal),

@@ -24,10 +24,10 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
     info!("no command: reaping orphans until SIGTERM or SIGINT; rinit is {role}");
     let mut events = EventSource::default();
     let mut reaper = Reaper::new(None, WaitFor::End, config.warn_on_reap);
-    let mut more_children = false;
+    let mut reap_again = false;
     loop {
-        match events.next(more_children, None) {
-            Event::Child => more_children = reaper.reap() == ReapOutcome::More,
+        match events.next(reap_again, None) {
+            Event::Reap => reap_again = reaper.reap() == ReapOutcome::More,
             Event::Signal(info) => {
                 // There is no process to forward to, so `--rewrite` has no effect.
                 forward::log_received(&info);

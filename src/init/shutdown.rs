@@ -43,9 +43,9 @@ pub(super) fn wait_for_others(
     } else {
         info!("processes are left behind; waiting until all of them have ended");
     }
-    let mut more_children = true;
+    let mut reap_again = true;
     loop {
-        match events.next(more_children, deadline) {
+        match events.next(reap_again, deadline) {
             Event::Deadline => break,
             Event::Signal(info) => {
                 // From here on `terminal` is `Some` only for a Ctrl-Z. Under a shell, that stops
@@ -63,12 +63,12 @@ pub(super) fn wait_for_others(
                     terminal.suspend();
                 }
             }
-            Event::Child => {
+            Event::Reap => {
                 let outcome = reaper.reap();
                 if outcome == ReapOutcome::NoChildren && is_empty(scope, events) {
                     return;
                 }
-                more_children = outcome == ReapOutcome::More;
+                reap_again = outcome == ReapOutcome::More;
             }
         }
         logging::report_dropped();

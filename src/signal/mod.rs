@@ -1,8 +1,11 @@
 //! The kernel's 64 signals as values: the type and its names. See signal(7).
 //!
-//! `set` has sets of signals, `info` a signal that was taken, `scope` the recipients of a signal.
+//! `set` has sets of signals, `info` a signal that was taken, `scope` the recipients of a signal,
+//! `descent` how they are related to rinit, `moment` whether they were alive when it was taken.
 
+mod descent;
 mod info;
+pub(crate) mod moment;
 pub(crate) mod scope;
 mod set;
 

@@ -7,60 +7,20 @@
 //! response to the signal.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use libc::pid_t;
 use log::{debug, warn};
 use nix::errno::Errno;
-use nix::time::{ClockId, clock_gettime};
 
+use super::descent::{Descent, Relation};
+use super::moment::Moment;
 use super::{Signal, SignalInfo, has_receiver};
 use crate::procfs::{self, Process, Unreadable};
 use crate::sys::process;
 
-/// Clock ticks per second, the unit of start times in /proc: USER_HZ, which is 100 on every
-/// architecture that rinit runs on, see time(7).
-pub(crate) const TICKS: u64 = 100;
-
-/// The largest number of pids: PID_MAX_LIMIT, see proc(5).
-const PIDS: pid_t = 1 << 22;
-
 /// The most walks over /proc to kill every process. Only a program that forks without end needs
 /// more than two.
 const WALKS: usize = 64;
-
-/// The longest chain of parents that rinit follows.
-const DEPTH: usize = 4096;
-
-/// A moment that can be compared with the start times in /proc. These count clock ticks of 10 ms.
-/// For processes of the same tick, the newest pid at that moment tells which of them came before
-/// it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    ticks: u64,
-    last_pid: Option<pid_t>,
-}
-
-impl Moment {
-    /// The current moment.
-    pub(crate) fn now() -> Self {
-        let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
-        let ticks = since_boot.as_millis() / u128::from(1000 / TICKS);
-        Self { ticks: u64::try_from(ticks).unwrap_or(u64::MAX), last_pid: procfs::last_pid() }
-    }
-
-    /// Whether the process had been started by then. The kernel gives out pids in ascending order,
-    /// and starts again after the largest one.
-    fn has(self, process: &Process) -> bool {
-        let is_behind = |last: pid_t| last.wrapping_sub(process.pid).rem_euclid(PIDS) < PIDS / 2;
-        process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_behind))
-    }
-
-    /// The clock ticks between this start time and the moment.
-    pub(crate) fn ticks_since(self, start: u64) -> u64 {
-        self.ticks.saturating_sub(start)
-    }
-}
 
 /// The processes that rinit is responsible for, and no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +28,8 @@ pub(crate) enum SignalScope {
     /// rinit is PID 1: all processes but rinit itself. `kill(-1)` reaches them: see kill(2),
     /// pid_namespaces(7).
     PidNamespace,
-    /// rinit is a subreaper with this pid: its descendants.
-    Descendants(pid_t),
+    /// rinit is a subreaper: its descendants.
+    Descendants,
 }
 
 /// The recipients of a signal.
@@ -101,14 +61,14 @@ impl Recipients {
             }
             (Self::Everyone(SignalScope::PidNamespace, _), None) => send_logged(signal, -1),
             (Self::Everyone(scope, main_child), _) => {
-                let mut family = Family::new(scope, |_| false);
-                if let Err(error) = send_to_each(signal, valued, |process| family.includes(process)) {
+                let mut descent = Descent::new(|_| false);
+                if let Err(error) = send_to_each(signal, valued, |process| descent.includes(process)) {
                     match scope {
                         SignalScope::PidNamespace => {
                             warn!("{signal} loses its value: it cannot be queued to each process: {error}");
                             send_logged(signal, -1);
                         }
-                        SignalScope::Descendants(_) => {
+                        SignalScope::Descendants => {
                             warn!("cannot find the descendants to send {signal} to: {error}");
                             // Without /proc, rinit can still reach the main child's group.
                             main_child.iter().for_each(|main_child| send_to_job(signal, *main_child));
@@ -136,7 +96,7 @@ impl AlreadySignalled {
     }
 
     fn includes(&self, process: &Process) -> bool {
-        self.moment.has(process)
+        self.moment.is_after_start_of(process)
             && match self.recipients {
                 Recipients::MainChild(pid) => process.pid == pid,
                 Recipients::Job(group) => process.group == group || process.pid == group,
@@ -148,7 +108,7 @@ impl AlreadySignalled {
 impl SignalScope {
     /// The scope of an init with this pid.
     pub(crate) fn of(pid: pid_t) -> Self {
-        if pid == 1 { Self::PidNamespace } else { Self::Descendants(pid) }
+        if pid == 1 { Self::PidNamespace } else { Self::Descendants }
     }
 
     /// Whether no process is left, not even a zombie, given that rinit has no children. A subreaper
@@ -171,7 +131,7 @@ impl SignalScope {
                     debug!("processes that have been sent SIGTERM already are sent it again: {error}");
                     ask_namespace();
                 }
-                Self::Descendants(_) => warn!("cannot find the descendants to send SIGTERM to: {error}"),
+                Self::Descendants => warn!("cannot find the descendants to send SIGTERM to: {error}"),
             }
         }
     }
@@ -180,10 +140,11 @@ impl SignalScope {
         let moment = Moment::now();
         let already = Cell::new(already);
         let is_signalled = |process: &Process| already.get().is_some_and(|already| already.includes(process));
-        let mut family = Family::new(self, is_signalled);
+        let mut descent = Descent::new(is_signalled);
         let mut job = job.filter(|_| already.get().is_none_or(|already| already.is_main_child_alone()));
         procfs::for_each_process(|process| {
-            let is_own_member = |group: &mut pid_t| *group == process.group && family.kin_of(process) != Kin::Stranger;
+            let is_own_member =
+                |group: &mut pid_t| *group == process.group && descent.relation_of(process) != Relation::Unrelated;
             let needs_continue = if let Some(group) = job.take_if(is_own_member) {
                 // One call reaches the whole group, even a program that forks again and again and
                 // goes on in the child. A zombie of such a program also shows that the group is
@@ -191,9 +152,12 @@ impl SignalScope {
                 send_logged(Signal::TERM, -group);
                 already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
                 true
-            } else if !family.includes(process) {
+            } else if !descent.includes(process) {
                 return;
-            } else if moment.has(process) && !is_signalled(process) && family.kin_of(process) != Kin::Dependent {
+            } else if moment.is_after_start_of(process)
+                && !is_signalled(process)
+                && descent.relation_of(process) != Relation::Dependent
+            {
                 send_logged(Signal::TERM, process.pid);
                 true
             } else {
@@ -234,9 +198,9 @@ impl SignalScope {
     /// # Errors
     /// As for [`procfs::for_each_process`].
     pub(crate) fn for_each(self, mut each: impl FnMut(&Process)) -> Result<(), Unreadable> {
-        let mut family = Family::new(self, |_| false);
+        let mut descent = Descent::new(|_| false);
         procfs::for_each_process(|process| {
-            if family.includes(process) {
+            if descent.includes(process) {
                 each(process)
             }
         })
@@ -244,7 +208,10 @@ impl SignalScope {
     }
 }
 
-/// The processes that were signalled last, by pid and start time.
+/// How many processes rinit remembers to have killed.
+const REMEMBERED: usize = 64;
+
+/// The processes that were killed last, by pid and start time.
 struct Recent {
     processes: [(pid_t, u64); REMEMBERED],
     next: usize,
@@ -267,98 +234,6 @@ impl Recent {
     }
 }
 
-/// How a process is related to rinit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kin {
-    /// rinit is not responsible for it.
-    Stranger,
-    /// rinit is responsible for it.
-    Own,
-    /// Like `Own`, but an ancestor of it is a process for which `Family::is_responsible` returns
-    /// true.
-    Dependent,
-}
-
-/// How often rinit looks up the parent of a process again because the parent has just ended.
-const RETRIES: usize = 8;
-
-/// How many processes rinit remembers: those that it killed last, and, during one walk over /proc,
-/// parents whose children it has related to itself.
-const REMEMBERED: usize = 64;
-
-/// Finds out by their chains of parents how processes are related to rinit.
-struct Family<F> {
-    scope: SignalScope,
-    own_pid: pid_t,
-    is_responsible: F,
-    remembered: [(pid_t, Kin); REMEMBERED],
-}
-
-impl<F: Fn(&Process) -> bool> Family<F> {
-    /// The processes in this scope. A descendant of a process for which `is_responsible` returns
-    /// true is a dependent.
-    fn new(scope: SignalScope, is_responsible: F) -> Self {
-        Self { scope, own_pid: process::own_pid(), is_responsible, remembered: [(0, Kin::Stranger); REMEMBERED] }
-    }
-
-    /// Whether rinit is responsible for this process, and the process is alive.
-    fn includes(&mut self, process: &Process) -> bool {
-        let is_own = self.scope == SignalScope::PidNamespace || self.kin_of(process) != Kin::Stranger;
-        is_own && process.pid != self.own_pid && !process.is_zombie()
-    }
-
-    /// How a process is related to rinit.
-    fn kin_of(&mut self, process: &Process) -> Kin {
-        let mut parent = process.parent;
-        // If the parent has just ended, the process has a new parent: its reaper.
-        for _ in 0..RETRIES {
-            if let Some(kin) = self.kin_of_child(parent) {
-                return kin;
-            }
-            match procfs::process(process.pid) {
-                Some(process) => parent = process.parent,
-                None => break,
-            }
-        }
-        Kin::Stranger
-    }
-
-    /// How the children of `parent` are related to rinit. `None` if `parent` or one of its
-    /// ancestors has just ended.
-    fn kin_of_child(&mut self, parent: pid_t) -> Option<Kin> {
-        let mut kin = Kin::Own;
-        let mut ancestor = parent;
-        for _ in 0..DEPTH {
-            // The chain ends at PID 1, or at 0: that is the parent of a process that joined the
-            // namespace from outside.
-            let known = match ancestor {
-                pid if pid == self.own_pid => Some(Kin::Own),
-                ..=1 if self.scope == SignalScope::PidNamespace => Some(Kin::Own),
-                ..=1 => Some(Kin::Stranger),
-                pid => self.remembered.get(slot(pid)).filter(|(known, _)| *known == pid).map(|(_, kin)| *kin),
-            };
-            if let Some(known) = known {
-                kin = if known == Kin::Own { kin } else { known };
-                break;
-            }
-            let process = procfs::process(ancestor)?;
-            if (self.is_responsible)(&process) {
-                kin = Kin::Dependent;
-            }
-            ancestor = process.parent;
-        }
-        if let Some(entry) = self.remembered.get_mut(slot(parent)) {
-            *entry = (parent, kin);
-        }
-        Some(kin)
-    }
-}
-
-/// The index at which `Family` remembers how the children of a process are related to rinit.
-fn slot(pid: pid_t) -> usize {
-    usize::try_from(pid).unwrap_or(0) % REMEMBERED
-}
-
 /// Sends a signal to each process that was started before this call and for which `is_meant`
 /// returns true. Walks over /proc once.
 fn send_to_each(
@@ -368,7 +243,7 @@ fn send_to_each(
 ) -> Result<(), Unreadable> {
     let moment = Moment::now();
     procfs::for_each_process(|process| {
-        if moment.has(process) && is_meant(process) {
+        if moment.is_after_start_of(process) && is_meant(process) {
             send_to_one(signal, process.pid, valued);
         }
     })
@@ -432,29 +307,6 @@ impl std::fmt::Display for Target {
 mod tests {
     use super::*;
     use crate::procfs::tests::process as listed;
-
-    #[test]
-    fn a_moment_has_those_who_were_started_before_it_and_by_pid_those_of_its_tick() {
-        // The process of these tests was started in tick 100.
-        let has = |ticks, last_pid, pid| Moment { ticks, last_pid }.has(&listed(pid, 1, b'S', "a"));
-        assert!(has(101, Some(1), 7) && !has(99, Some(8), 7) && !has(99, None, 7));
-        assert!(has(100, Some(8), 7) && has(100, Some(7), 7) && !has(100, Some(6), 7) && has(100, None, 7));
-        // Pids start again after the largest one.
-        assert!(has(100, Some(7), PIDS - 7) && !has(100, Some(PIDS - 7), 7) && !has(100, Some(PIDS / 2 + 7), 7));
-    }
-
-    #[test]
-    fn this_moment_has_this_process_which_is_young() {
-        let own = procfs::process(process::own_pid()).unwrap();
-        let now = Moment::now();
-        assert!(now.has(&own) && now.ticks_since(own.start) < 3600 * TICKS);
-    }
-
-    #[test]
-    fn the_ticks_since_a_start_in_the_future_are_none() {
-        let moment = Moment { ticks: 100, last_pid: None };
-        assert_eq!((moment.ticks_since(40), moment.ticks_since(101)), (60, 0));
-    }
 
     #[test]
     fn as_many_as_there_is_room_for_are_remembered() {
