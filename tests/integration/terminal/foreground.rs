@@ -76,6 +76,7 @@ fn in_the_foreground(user: &mut UserShell, row: &Row) -> (Owner, Owner, Owner) {
     assert!(user.has_foreground(), "before");
     let job = user.enter_job(row.line);
     assert_ne!(group_of(job.rinit), group_of(job.command));
+    user.wait_until_owner(job, &[row.during]);
     let during = user.owner(job);
     user.press(CTRL_Z);
     user.expect_stopped();

@@ -2,7 +2,7 @@
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_D, CTRL_Z, Session, group_of};
 use crate::harness::shell::{Owner, SHELLS, Shell, UserShell, wait_until_stopped};
-use crate::harness::{BOTH_ROLES, TempDir, children, command, kill, state, wait_until};
+use crate::harness::{BOTH_ROLES, TempDir, children, command, is_waiting, kill, state, wait_until};
 
 tests! {
     requires [Namespaces];
@@ -149,6 +149,8 @@ fn a_shell_of_another_user_is_suspended_and_resumed() {
         Shell::Bash.has_job_control(user);
         let job = user.started_job();
         for _ in 0..2 {
+            // With -a it continues one process after the other, and su continues the shell as well.
+            wait_until("rinit to have nothing to do", || is_waiting(job.rinit).then_some(()));
             user.line("suspend");
             user.expect_stopped();
             assert!(user.has_foreground());
