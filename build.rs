@@ -1,4 +1,4 @@
-//! Sets the commit that `--version` prints and the linker's entry point. Refuses to build a dynamic
+//! Sets the commit that `--version` prints, and how the linker lays out the binary. Refuses to build a dynamic
 //! binary unless it is asked for.
 
 use std::env;
@@ -12,6 +12,12 @@ fn main() {
     if has_entry_point() {
         println!("cargo:rustc-link-arg-bin=rinit=-Wl,-e,rinit_start");
     }
+    // Code, constants and headers share one mapping: a mapping, a page fault and 4.5 KB of the file
+    // fewer in each container. Constants can then be executed.
+    println!("cargo:rustc-link-arg-bin=rinit=-Wl,-z,noseparate-code");
+    // What asks for the least alignment comes last, see src/sys/memory.rs. So the small variables of
+    // rinit and of the C library share a page.
+    println!("cargo:rustc-link-arg-bin=rinit=-Wl,--sort-section=alignment");
 }
 
 /// Checks that the binary will be static. The flags of .cargo/config.toml make it static. But Cargo
