@@ -1,5 +1,5 @@
-//! Sets the commit that `--version` prints, and how the linker lays out the binary. Refuses to build a dynamic
-//! binary unless it is asked for.
+//! Sets the commit that `--version` prints, and how the linker lays out the binary. Refuses to build
+//! a dynamic binary unless it is asked for.
 
 use std::env;
 use std::fs;
