@@ -100,9 +100,6 @@ fn execute_in<const N: usize>(
     }
 }
 
-/// The path of a script that the shell runs. It stays, since the command line refers to it.
-static SCRIPT: OnceLock<Text<LONGEST>> = OnceLock::new();
-
 /// Executes a file. Returns the kernel's error, and whether there is more to try. The shell runs a
 /// script without `#!`. If that fails, there is not.
 fn execute_file(file: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> {
@@ -114,13 +111,7 @@ fn execute_file(file: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> 
         Format::Elf => "; the file is a program for another architecture, or damaged",
         Format::Unknown => "",
         Format::Text => {
-            let script = SCRIPT.get_or_init(|| {
-                let mut path = Text::new();
-                path.push(file.to_bytes_with_nul());
-                path
-            });
-            let arguments = script.as_c_str().and_then(|script| command.run_by_shell(SHELL, script));
-            let errno = arguments.map_or(Errno::ENOEXEC, |arguments| process::execute(SHELL, arguments));
+            let errno = process::execute_by_shell(SHELL, file, command);
             return Break(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" });
         }
     };

@@ -49,6 +49,7 @@ pub(super) fn start(
     terminal: Option<&Terminal>,
 ) -> Result<pid_t, u8> {
     let codes = config.persona.codes;
+    let name = command.first().unwrap_or_default();
     let takes_terminal = config.starts_session() && job_control::give_up_terminal();
     let mut has_run = false;
     let mut failed = None;
@@ -68,6 +69,8 @@ pub(super) fn start(
     // the modules that it calls. The closure does not unwind: the crate aborts on panic. rinit has
     // one thread.
     let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(|errno| refused(errno, codes))?;
+    // A child that the shell runs has put the script's path there, which is gone.
+    command.set_first(name);
     if let Some(code) = failed {
         wait::end_of(pid);
         return Err(code);

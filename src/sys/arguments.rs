@@ -66,16 +66,29 @@ impl Arguments {
         Self { argv: self.argv.get(..self.end()).unwrap_or(self.argv), ..self }
     }
 
-    /// The words that make `shell` run `script`: `script` replaces the first word, and `shell` the
-    /// word before it. `None` if there is no word before it. Both overwrite argv.
-    pub(crate) fn run_by_shell(self, shell: &'static CStr, script: &'static CStr) -> Option<Self> {
-        let start = self.start.checked_sub(1)?;
-        if self.count() == 0 {
-            return None;
+    /// Replaces the first word.
+    pub(crate) fn set_first(self, word: &'static CStr) {
+        if let Some(first) = self.argv.get(self.start) {
+            first.set(word.as_ptr());
         }
+    }
+
+    /// Calls `use_words` with the words that make `shell` run `script`: `script` replaces the first
+    /// word, and `shell` the word before it. Restores the first word after the call. `None` if
+    /// there is no word to replace.
+    pub(super) fn with_shell<T>(
+        self,
+        shell: &'static CStr,
+        script: &CStr,
+        use_words: impl FnOnce(Self) -> T,
+    ) -> Option<T> {
+        let first = self.first()?;
+        let start = self.start.checked_sub(1)?;
         self.argv.get(start)?.set(shell.as_ptr());
         self.argv.get(self.start)?.set(script.as_ptr());
-        Some(Self { start, ..self })
+        let result = use_words(Self { start, ..self });
+        self.set_first(first);
+        Some(result)
     }
 
     /// The index of the null pointer.
@@ -121,7 +134,9 @@ pub(crate) mod tests {
     #[test]
     fn a_script_becomes_an_argument_of_the_shell() {
         let command = arguments(&["rinit", "run", "-l"]).skip(1);
-        assert_eq!(words(command.run_by_shell(c"/bin/sh", c"/a/run").unwrap()), ["/bin/sh", "/a/run", "-l"]);
-        assert!(arguments(&["run"]).run_by_shell(c"/bin/sh", c"run").is_none());
+        let used = command.with_shell(c"/bin/sh", c"/a/run", words).unwrap();
+        assert_eq!(used, ["/bin/sh", "/a/run", "-l"]);
+        assert_eq!(words(command), ["run", "-l"]);
+        assert!(arguments(&["run"]).with_shell(c"/bin/sh", c"run", words).is_none());
     }
 }

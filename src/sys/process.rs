@@ -145,3 +145,9 @@ pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
     unsafe { libc::execve(file.as_ptr(), arguments.pointers(), environment::pointers()) };
     Errno::last()
 }
+
+/// Has a shell execute a script with these arguments. Returns only if that fails. If it succeeds, a
+/// process that shares the memory has to restore the first word, which the script's path replaces.
+pub(crate) fn execute_by_shell(shell: &'static CStr, script: &CStr, arguments: Arguments) -> Errno {
+    arguments.with_shell(shell, script, |words| execute(shell, words)).unwrap_or(Errno::ENOEXEC)
+}
