@@ -24,6 +24,7 @@ tests! {
     a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command,
     a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
     a_socket_and_a_file_take_messages_as_well,
+    a_line_that_is_too_long_is_cut_and_says_so,
     one_orphan_is_one_orphan,
     w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well,
     what_turns_the_direction_of_writing_is_escaped,
@@ -301,6 +302,16 @@ fn w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well() {
         let is_told = |line: &str| line.contains("warning: reaped orphan ") && line.ends_with(", which exited with 0");
         running.stderr().lines().any(is_told).then_some(())
     });
+}
+
+fn a_line_that_is_too_long_is_cut_and_says_so() {
+    for role in BOTH_ROLES {
+        let text = run(role, &["-v", "sh", "-c", "exit 3", &"x".repeat(10_000)]).stderr;
+        let line = text.lines().next().unwrap();
+        // PIPE_BUF, with the newline.
+        assert!(line.len() == 4_095 && line.ends_with("xxx [cut]"), "{role:?}: {} bytes", line.len());
+        assert_eq!(text.lines().count(), 3, "{role:?}: {text}");
+    }
 }
 
 fn one_orphan_is_one_orphan() {
