@@ -245,7 +245,9 @@ impl Supervisor<'_> {
         if let Some(signal) = forward::rewrite(self.config, info) {
             match signal {
                 Signal::CONT => {
-                    self.forwarded_stop = None;
+                    // The main child counts as running from now on. The kernel reports its
+                    // continue only once it has run, and a Ctrl-Z may come before.
+                    (self.forwarded_stop, self.is_stopped) = (None, false);
                     if let Some(terminal) = self.terminal {
                         terminal.hand_over(self.group());
                     }
