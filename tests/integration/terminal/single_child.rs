@@ -91,11 +91,14 @@ fn a_script_is_suspended_and_resumed_with_its_children() {
             user.expect_stopped();
             wait_until_stopped(cat, true);
             user.run("bg");
-            // In the background it is stopped at its next read, and so is the job. Unless cat reads before the kernel has
-            // continued sh, and so discards the stop of sh: kill(2) of a group takes one process after the other.
-            wait_until("cat to be stopped, and rinit with sh", || {
+            // In the background it is stopped at its next read, and so is the job. kill(2) of a group continues one process
+            // after the other: if cat reads before it comes to sh, it discards the stop of sh. Then cat has to read again.
+            wait_until("the job to be stopped", || {
                 let is_stopped = |pid| state(pid) == Some('T');
-                (is_stopped(cat) && is_stopped(job.command) == is_stopped(job.rinit)).then_some(())
+                if is_stopped(cat) && !is_stopped(job.command) {
+                    kill(cat, libc::SIGCONT);
+                }
+                is_stopped(job.rinit).then_some(())
             });
             user.line("fg");
             user.line(&format!("round {round}"));
