@@ -138,4 +138,103 @@ mod tests {
         assert_eq!(WaitStatus(0x147f).exit_code(), None);
         assert!(WaitStatus(0xffff).is_continued() && !WaitStatus(0x147f).is_continued());
     }
+
+    /// Forks, and runs `run` in the child, which exits with its result. `run` makes only system calls: see fork(2).
+    fn fork(run: impl FnOnce() -> c_int) -> pid_t {
+        // SAFETY: the child makes only system calls, and ends without returning.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: as above.
+            unsafe { libc::_exit(run()) };
+        }
+        pid
+    }
+
+    /// A child that sends itself a signal. If it goes on, it exits with 7, after a stop only once it is killed.
+    fn child_with(number: c_int) -> pid_t {
+        fork(|| {
+            // SAFETY: only system calls.
+            unsafe {
+                libc::signal(number, libc::SIG_DFL);
+                let _ = signal::set_mask(0).and_then(|_| signal::kill(libc::getpid(), number));
+                if number == libc::SIGSTOP {
+                    loop {
+                        libc::pause();
+                    }
+                }
+            }
+            7
+        })
+    }
+
+    /// Waits until this child has changed in this way. The change stays to be taken.
+    fn wait_until(child: pid_t, change: c_int) {
+        let mut info = MaybeUninit::<siginfo_t>::zeroed();
+        // SAFETY: `info` has room for a siginfo_t.
+        unsafe { libc::waitid(libc::P_PID, child as libc::id_t, info.as_mut_ptr(), change | libc::WNOWAIT) };
+    }
+
+    type Take = fn(WaitFor) -> Result<Option<ChildEvent>, Errno>;
+
+    /// Takes each kind of change with this call. Fails with the number of the first step that went wrong.
+    fn take_each(take: Take) -> Result<(), c_int> {
+        use WaitFor::{End, EndStopContinue};
+        let check = |step, is_right: bool| if is_right { Ok(()) } else { Err(step) };
+        let takes = |what, child, words: &[c_int]| {
+            take(what).is_ok_and(|event| event.is_some_and(|it| it.pid == child && words.contains(&it.status.0)))
+        };
+        check(1, take(End).err() == Some(Errno::ECHILD) && peek().is_none())?;
+
+        let child = child_with(libc::SIGSTOP);
+        wait_until(child, libc::WSTOPPED);
+        check(2, matches!(take(End), Ok(None)))?;
+        check(3, takes(EndStopContinue, child, &[libc::SIGSTOP << 8 | 0x7f]))?;
+        check(4, matches!(take(EndStopContinue), Ok(None)) && peek().is_none())?;
+        check(5, signal::kill(child, libc::SIGCONT).is_ok())?;
+        wait_until(child, libc::WCONTINUED);
+        check(6, matches!(take(End), Ok(None)))?;
+        check(7, takes(EndStopContinue, child, &[0xffff]))?;
+        check(8, signal::kill(child, libc::SIGKILL).is_ok())?;
+        wait_until(child, libc::WEXITED);
+        check(9, takes(EndStopContinue, child, &[libc::SIGKILL]))?;
+
+        let child = child_with(0);
+        wait_until(child, libc::WEXITED);
+        check(10, peek() == Some(child))?;
+        check(11, takes(End, child, &[7 << 8]))?;
+
+        // With a core dump or without one: that depends on the machine.
+        let child = child_with(libc::SIGQUIT);
+        wait_until(child, libc::WEXITED);
+        check(12, takes(End, child, &[libc::SIGQUIT, libc::SIGQUIT | 0x80]))?;
+
+        end_of(child_with(0));
+        check(13, take(End).err() == Some(Errno::ECHILD))
+    }
+
+    #[test]
+    fn either_call_takes_each_change_of_a_child() {
+        let directory = std::env::temp_dir().join(format!("rinit-wait-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let path = std::ffi::CString::new(directory.to_str().unwrap()).unwrap();
+        let results = [next_child as Take, next_child_by_waitid].map(|take| {
+            // In a process of its own, since the calls also take the children of another test. A core dump goes to the
+            // directory.
+            let pid = fork(|| {
+                // SAFETY: system calls only. A call that waits without end is ended by the alarm.
+                unsafe {
+                    libc::signal(libc::SIGALRM, libc::SIG_DFL);
+                    libc::chdir(path.as_ptr());
+                    libc::alarm(20);
+                }
+                take_each(take).err().unwrap_or(0)
+            });
+            let mut status = 0;
+            // SAFETY: a live int.
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            WaitStatus(status)
+        });
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(results.map(WaitStatus::exit_code), [Some(0); 2], "the step that went wrong, or a signal");
+    }
 }
