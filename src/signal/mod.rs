@@ -240,4 +240,24 @@ mod tests {
         assert_eq!(Signal::from_number(64).unwrap().to_string(), "SIGRTMAX");
         assert_eq!(format!("{:?}", Signal::TERM), "SIGTERM");
     }
+
+    #[test]
+    fn an_ignored_signal_is_known_to_be_ignored() {
+        // No other test changes this one.
+        let signal = Signal::from_number(libc::SIGUSR2).unwrap();
+        signal.set_ignored(false).unwrap();
+        assert_eq!(signal.is_ignored(), Ok(false));
+        assert_eq!(signal.set_ignored(true), Ok(false));
+        assert_eq!(signal.is_ignored(), Ok(true));
+        assert_eq!(signal.set_ignored(false), Ok(true));
+        assert_eq!(signal.is_ignored(), Ok(false));
+        assert_eq!(Signal::KILL.set_ignored(true), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn the_terminals_stops_are_three() {
+        let stops: Vec<_> =
+            (0..Signal::COUNT).filter_map(Signal::from_index).filter(|it| it.is_terminal_stop()).collect();
+        assert_eq!(stops, [Signal::TSTP, Signal::TTIN, Signal::TTOU]);
+    }
 }
