@@ -1,11 +1,12 @@
 //! Every signal that can be caught is forwarded, to whom it should be, and none is lost.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, command, forwarded_signals, kill, pid_of, probe, program, queue, rinit,
-    status_line, wait_until, wait_until_ready, wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, command, forwarded_signals, kill, pid_of, probe, program, queue,
+    rinit, status_line, wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -21,6 +22,7 @@ tests! {
     signals_are_rewritten_and_dropped,
     a_signal_of_the_first_instants_is_never_lost,
     the_first_instruction_blocks_every_signal requires [Program("strace")],
+    a_stop_of_rinits_group_while_the_command_starts_does_not_hold_rinit_up requires [Program("strace")],
     forwarding_stays_prompt_in_a_storm_of_orphans,
     the_parents_death_is_forwarded,
 }
@@ -213,6 +215,28 @@ fn the_first_instruction_blocks_every_signal() {
     let calls: Vec<&str> = trace.lines().filter(|line| !line.starts_with("+++")).collect();
     assert!(calls[0].contains("execve("), "{trace}");
     assert!(calls[1].contains("rt_sigprocmask(SIG_SETMASK, ~["), "{trace}");
+}
+
+fn a_stop_of_rinits_group_while_the_command_starts_does_not_hold_rinit_up() {
+    for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        let mut strace = program("strace");
+        strace.args(["-DDD", "-f", "-o", "/dev/null", "-e", "trace=setpgid"]);
+        strace.args(["-e", "inject=setpgid:delay_enter=500000"]).arg(rinit()).args(["sh", "-c", "exit 7"]);
+        // SAFETY: a system call only. A session of its own has no terminal, which would send such signals, too.
+        unsafe {
+            strace.pre_exec(|| match libc::setsid() {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            })
+        };
+        let mut running = Running::spawn(Role::Subreaper, &mut strace);
+        // strace becomes rinit, and the child is in rinit's group until its call.
+        wait_until("the child", || (children(running.pid).len() == 1).then_some(()));
+        kill(-running.pid, signal);
+        // rinit continues nobody that it does not know yet: the child must not have stopped.
+        kill(running.pid, libc::SIGCONT);
+        assert_eq!(running.exit_code(), 7, "signal {signal}");
+    }
 }
 
 fn forwarding_stays_prompt_in_a_storm_of_orphans() {
