@@ -14,6 +14,7 @@ tests! {
     leaving_works_without_proc_as_pid_1 requires [Program("busybox")],
     no_privilege_is_needed requires [Root],
     a_refused_fork_is_told_and_ends_with_125 requires [Root],
+    a_process_that_memory_is_too_short_for_is_told_and_ends_with_125 requires [Program("strace")],
     a_refused_close_range_closes_all_the_same requires [Program("strace")],
     a_refused_subreaper_call_is_a_warning requires [Program("strace")],
     the_parents_death_between_the_question_and_the_call_is_noticed requires [Program("strace")],
@@ -94,6 +95,14 @@ fn a_refused_fork_is_told_and_ends_with_125() {
         assert!(outcome.stderr.contains("limit on processes"), "{}", outcome.stderr);
         assert_eq!(outcome.stderr.lines().count(), 1);
     }
+}
+
+fn a_process_that_memory_is_too_short_for_is_told_and_ends_with_125() {
+    let mut command = program("strace");
+    command.args(["-o", "/dev/null", "-e", "trace=clone", "-e", "inject=clone:error=ENOMEM"]).arg(rinit()).arg("true");
+    let outcome = run_to_end(Role::Subreaper, &mut command);
+    assert_eq!(outcome.code, 125, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("memory is short"), "{}", outcome.stderr);
 }
 
 fn a_refused_close_range_closes_all_the_same() {
