@@ -11,6 +11,7 @@ tests! {
     a_background_job_whose_command_is_stopped_and_continued_by_hand_goes_on_and_ends requires [Program("zsh")],
     a_job_that_bg_has_moved_away_is_not_suspended_with_its_command requires [Program("zsh")],
     a_background_job_that_is_stopped_by_hand_can_be_resumed_by_fg requires [Program("zsh")],
+    a_background_job_that_is_stopped_through_rinit_is_suspended requires [Program("zsh")],
     a_foreground_job_whose_command_is_stopped_by_hand_is_suspended requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z,
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_job requires [Program("zsh")],
@@ -86,6 +87,34 @@ fn a_background_job_that_is_stopped_by_hand_can_be_resumed_by_fg() {
         user.press(CTRL_C);
         user.prompt();
         user.wait_until_alone();
+    });
+}
+
+fn a_background_job_that_is_stopped_through_rinit_is_suspended() {
+    UserShell::each(|user| {
+        // Also by SIGSTOP, which rinit can get only by a rewrite, and also if the command is stopped already: the shell
+        // waits for rinit.
+        for (options, is_stopped_before) in [("", false), ("-r TSTP:STOP", false), ("", true)] {
+            println!("{options:?}, stopped before: {is_stopped_before}");
+            user.enter(&format!("INIT {options} HOLD </dev/null &"));
+            user.prompt();
+            let job = user.started_job();
+            if is_stopped_before {
+                kill(job.command, libc::SIGSTOP);
+                wait_until_stopped(job.command, true);
+                // A higher number than SIGCHLD's: when it has been taken, rinit knows of the stop.
+                kill(job.rinit, libc::SIGWINCH);
+                wait_until("rinit to take a signal", || has_taken(job.rinit, libc::SIGWINCH).then_some(()));
+            }
+            kill(job.rinit, libc::SIGTSTP);
+            wait_until_stopped(job.rinit, true);
+            wait_until_stopped(job.command, true);
+            kill(job.rinit, libc::SIGCONT);
+            wait_until_stopped(job.command, false);
+            kill(job.rinit, libc::SIGTERM);
+            user.run("wait");
+            user.wait_until_alone();
+        }
     });
 }
 
