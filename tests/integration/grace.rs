@@ -5,8 +5,9 @@ use std::process::{Child, Stdio};
 
 use crate::harness::trace::HeldProcess;
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, children, command, count_zombies, in_pid_namespace_of, kill, pid_of, probe,
-    program, recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, command, count_zombies, in_pid_namespace_of, is_waiting, kill,
+    pid_of, probe, program, recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready,
+    wait_until_recorded,
 };
 
 tests! {
@@ -16,6 +17,7 @@ tests! {
     without_it_nobody_is_asked_or_waited_for,
     an_empty_container_is_left_at_once,
     zombies_by_the_hundred_are_nobody_who_is_left,
+    zombies_by_the_hundred_are_reaped_while_a_straggler_is_waited_for,
     who_ignores_sigterm_is_killed_at_the_deadline,
     who_is_stopped_is_woken_to_finish,
     who_was_sent_another_signal_before_is_asked_all_the_same,
@@ -85,6 +87,32 @@ fn zombies_by_the_hundred_are_nobody_who_is_left() {
         running.kill(libc::SIGCONT);
         assert_eq!(running.exit_code(), 0, "{role:?}");
         assert!(!running.stderr().contains("left behind"), "{role:?}: {}", running.stderr());
+    }
+}
+
+fn zombies_by_the_hundred_are_reaped_while_a_straggler_is_waited_for() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let (file, go) = (temp.file("log"), temp.file("go"));
+        let probe = probe();
+        let script = format!(
+            "{probe} record {file} & (until [ -s {go} ]; do :; done; exec {probe} orphans 100) & \
+             until [ -s {file} ]; do :; done; exit 3"
+        );
+        let mut running = Running::spawn(role, &mut command(&["--wait-all", "sh", "-c", &script]));
+        wait_until_ready(&file);
+        let straggler = pid_of(&file);
+        let is_left = || children(running.pid).contains(&straggler) && children(running.pid).len() == 2;
+        wait_until("rinit to wait for both", || (is_left() && is_waiting(running.pid)).then_some(()));
+        // So that all of them have ended when it looks: one SIGCHLD tells of them all.
+        running.kill(libc::SIGSTOP);
+        wait_until("rinit to stop", || (state(running.pid) == Some('T')).then_some(()));
+        fs::write(&go, "go").unwrap();
+        wait_until("all to have ended", || (count_zombies(running.pid) == 101).then_some(()));
+        running.kill(libc::SIGCONT);
+        wait_until("all to be reaped", || (children(running.pid) == [straggler]).then_some(()));
+        kill(straggler, libc::SIGKILL);
+        assert_eq!(running.exit_code(), 3, "{role:?}");
     }
 }
 
