@@ -23,6 +23,8 @@ tests! {
     a_stderr_that_takes_nothing_costs_no_exit_code,
     a_stderr_whose_reader_has_gone_kills_neither_rinit_nor_the_command,
     a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
+    a_pipe_whose_last_page_has_room_takes_a_line,
+    a_pipe_for_which_the_kernel_always_waits_takes_messages_as_well requires [Program("strace")],
     a_socket_and_a_file_take_messages_as_well,
     a_line_that_is_too_long_is_cut_and_says_so,
     one_orphan_is_one_orphan,
@@ -270,6 +272,44 @@ fn a_file_that_may_not_grow_kills_neither_rinit_nor_the_command() {
         running.kill(libc::SIGTERM);
         assert_eq!(running.exit_code(), 3);
         wait_until_recorded(&file, &["10 plain", "15 plain"]);
+    }
+}
+
+fn a_pipe_whose_last_page_has_room_takes_a_line() {
+    // poll(2) calls such a pipe full.
+    for role in BOTH_ROLES {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        // SAFETY: numbers only. The smallest pipe has one page.
+        let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 1) };
+        let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+        nonblocking(&reader, true);
+        writer.write_all(&vec![b'.'; usize::try_from(size).unwrap() - 1000]).unwrap();
+        let mut running = Running::spawn(role, command(&["-v", "sh", "-c", "exit 3"]).stderr(writer));
+        assert_eq!(running.exit_code(), 3);
+        let text = drain(&mut reader);
+        assert!(text.contains("exiting with 3 after"), "{role:?}: {text}");
+    }
+}
+
+fn a_pipe_for_which_the_kernel_always_waits_takes_messages_as_well() {
+    // rinit opens the pipe again, or asks whether there is room.
+    for more in [&[][..], &["-e", "inject=?open,openat:error=EACCES"]] {
+        let run = |stderr: File| {
+            let mut strace = program("strace");
+            strace.args(["-o", "/dev/null", "-e", "trace=pwritev2,?open,openat"]);
+            strace.args(["-e", "inject=pwritev2:error=EOPNOTSUPP"]).args(more).arg(rinit());
+            let mut running = Running::spawn(Role::Subreaper, strace.args(["-v", "sh", "-c", "exit 3"]).stderr(stderr));
+            assert_eq!(running.exit_code(), 3, "{more:?}");
+        };
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        run(File::from(writer));
+        let text = drain(&mut File::from(reader));
+        assert_eq!(text.lines().filter(|line| line.starts_with("rinit[")).count(), 3, "{more:?}: {text}");
+        assert!(text.contains("running 'sh'") && text.contains("exiting with 3 after"), "{more:?}: {text}");
+
+        let (mut reader, writer) = full_pipe();
+        run(writer);
+        assert!(!drain(&mut reader).contains("rinit["), "{more:?}: nothing got through a full pipe");
     }
 }
 
