@@ -247,7 +247,9 @@ fn a_frozen_file_system_is_documented() {
 const INTERRUPTIONS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 fn a_mode_that_only_prints_can_be_interrupted() {
-    for words in [&["--zombies"][..], &["--help"], &["-h"], &["--version"], &["--license"]] {
+    let modes = [&["--zombies"][..], &["--help"], &["-h"], &["--version"], &["--license"]];
+    // As PID 1 only a handler ends it.
+    for (role, words) in BOTH_ROLES.into_iter().flat_map(|role| modes.map(|words| (role, words))) {
         for signal in INTERRUPTIONS {
             let (_reader, writer) = full_pipe();
             let mut command = command(words);
@@ -260,7 +262,7 @@ fn a_mode_that_only_prints_can_be_interrupted() {
                     Ok(())
                 });
             }
-            let mut running = Running::spawn(Role::Subreaper, command.stdout(stdout).stderr(Stdio::null()));
+            let mut running = Running::spawn(role, command.stdout(stdout).stderr(Stdio::null()));
             wait_until("it to wait for the pipe", || {
                 let wait = fs::read_to_string(format!("/proc/{}/wchan", running.pid)).ok()?;
                 wait.contains("pipe").then_some(())
@@ -269,7 +271,7 @@ fn a_mode_that_only_prints_can_be_interrupted() {
             let status = running.status();
             assert!(
                 status.signal() == Some(signal) || status.code() == Some(128 + signal),
-                "{words:?}, signal {signal}: {status:?}"
+                "{role:?}, {words:?}, signal {signal}: {status:?}"
             );
         }
     }
