@@ -3,8 +3,8 @@
 use crate::harness::pty::{BASH, CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, DASH, Session, group_of};
 use crate::harness::shell::wait_until_stopped;
 use crate::harness::{
-    BOTH_ROLES, Role, TempDir, command, kill, probe, program, rinit, run_to_end, state, wait_until, wait_until_ready,
-    wait_until_recorded,
+    BOTH_ROLES, Role, TempDir, children, command, kill, open_descriptors, probe, program, rinit, run_to_end, state,
+    wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -17,6 +17,8 @@ tests! {
     a_new_window_size_arrives_once,
     without_a_terminal_two_system_calls_find_out requires [Program("strace")],
     ctrl_z_before_the_command_has_started_is_no_different requires [Program("strace")],
+    ctrl_z_between_the_hand_over_and_the_exec_is_for_the_command requires [Program("strace")],
+    of_the_inherited_descriptors_only_stderr_stays_beside_the_terminal,
 }
 
 fn the_command_is_in_the_foreground() {
@@ -178,6 +180,43 @@ fn ctrl_z_before_the_command_has_started_is_no_different() {
         session.leader.wait_until_signals_are_blocked();
         session.press(CTRL_Z);
         session.says("hello");
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+    }
+}
+
+fn ctrl_z_between_the_hand_over_and_the_exec_is_for_the_command() {
+    for role in BOTH_ROLES {
+        // Held up after the hand-over, in the child. If that is over already, the command gets the signal by itself.
+        let mut strace = program("strace");
+        strace.args(["-DDD", "-f", "-o", "/dev/null", "-e", "trace=sched_getattr"]);
+        strace.args(["-e", "inject=sched_getattr:delay_enter=500000"]).arg(rinit()).args(["-vv", "cat"]);
+        let mut session = Session::start(role, strace);
+        let leader = session.leader.pid;
+        // As PID 1 rinit has strace as a child, too.
+        wait_until("the hand-over", || {
+            let foreground = session.foreground();
+            (foreground != group_of(leader) && children(leader).contains(&foreground)).then_some(())
+        });
+        session.press(CTRL_Z);
+        session.expect("was stopped by SIGTSTP");
+        session.says("hello");
+        session.press(CTRL_C);
+        assert_eq!(session.leader.exit_code(), 130);
+    }
+}
+
+fn of_the_inherited_descriptors_only_stderr_stays_beside_the_terminal() {
+    for (inherited, terminal) in [("", 3), ("3</dev/null", 4), ("3</dev/null 4</dev/null 6</dev/null", 5)] {
+        let mut shell = program("/bin/bash");
+        shell.args(["-c", &format!("exec \"$INIT\" cat {inherited}")]);
+        let mut session = Session::start(Role::Subreaper, shell);
+        session.command();
+        let rinit = session.leader.pid;
+        wait_until("rinit to let go", || (open_descriptors(rinit) == [2, terminal]).then_some(()));
+        session.says("on");
+        session.press(CTRL_Z);
+        session.says("and on");
         session.press(CTRL_C);
         assert_eq!(session.leader.exit_code(), 130);
     }
