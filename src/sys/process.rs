@@ -151,3 +151,27 @@ pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
 pub(crate) fn execute_by_shell(shell: &'static CStr, script: &CStr, arguments: Arguments) -> Errno {
     arguments.with_shell(shell, script, |words| execute(shell, words)).unwrap_or(Errno::ENOEXEC)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_childs_stack_has_room_for_a_handlers_frame_and_a_message() {
+        let mut places = [0; 2];
+        let mut child = || {
+            let frame = [0_u8; (68 + 8) * 1024];
+            places = [std::hint::black_box(&frame).as_ptr().addr(), ptr::from_ref(&frame).addr() + frame.len()];
+            0
+        };
+        let mut status = -1;
+        // SAFETY: no other test calls this function. The child only writes to its stack and to `places`.
+        unsafe {
+            let pid = spawn_sharing_memory(&mut child).unwrap();
+            assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
+        }
+        assert_eq!(status, 0);
+        let [start, end] = places;
+        assert!(CHILD_STACK.start().addr() <= start && end <= CHILD_STACK.top().addr());
+    }
+}
