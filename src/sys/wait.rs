@@ -225,6 +225,10 @@ mod tests {
                 unsafe {
                     libc::signal(libc::SIGALRM, libc::SIG_DFL);
                     libc::chdir(path.as_ptr());
+                    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                    libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit);
+                    limit.rlim_cur = limit.rlim_max;
+                    libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
                     libc::alarm(20);
                 }
                 take_each(take).err().unwrap_or(0)
