@@ -7,16 +7,18 @@ use log::{trace, warn};
 use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 
+use super::reap::{Counted, ReapOutcome, Reaper};
 use super::watch::Watch;
+use crate::logging;
 use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
 
 /// Why rinit wakes up.
 pub(super) enum Event {
-    /// It is time to reap: a child changed state or may have, or the watched process has ended. One
-    /// SIGCHLD can stand for many children.
-    Reap,
     /// A signal was taken.
     Signal(SignalInfo),
+    /// Children were reaped: one changed state or may have, or the watched process has ended. One
+    /// SIGCHLD can stand for many children.
+    Reaped(ReapOutcome),
     /// The deadline has passed.
     Deadline,
 }
@@ -34,9 +36,13 @@ const LONGEST_PAUSE: u8 = 100;
 /// tracer interrupts the wait, see signal(7).
 const EXPECTED_FAILURES: u8 = 32;
 
-/// Takes the pending signals. All signals are blocked, so each stays pending until rinit takes it.
-#[derive(Debug, Default)]
+/// Takes the pending signals and reaps children. All signals are blocked, so each stays pending
+/// until rinit takes it.
+#[derive(Debug)]
 pub(super) struct EventSource {
+    reaper: Reaper,
+    /// Whether there may be children to reap for which no further signal comes.
+    reap_again: bool,
     children_in_a_row: u32,
     signals_in_a_row: u32,
     failures_in_a_row: u8,
@@ -44,43 +50,74 @@ pub(super) struct EventSource {
 }
 
 impl EventSource {
-    /// Waits for the next event. If `reap_again` is true, the last round of reaping stopped
-    /// early: then this does not wait. It returns a pending signal, or [`Event::Reap`] if there is
-    /// none.
-    pub(super) fn next(&mut self, reap_again: bool, deadline: Option<Instant>) -> Event {
+    /// Events of the children that this reaper reaps, and all signals.
+    pub(super) fn new(reaper: Reaper) -> Self {
+        let (children_in_a_row, signals_in_a_row, failures_in_a_row) = (0, 0, 0);
+        Self { reaper, reap_again: false, children_in_a_row, signals_in_a_row, failures_in_a_row, watched: None }
+    }
+
+    /// Waits for the next event.
+    pub(super) fn next(&mut self, deadline: Option<Instant>) -> Event {
+        logging::report_dropped();
         // Checked first, so that a steady stream of events cannot postpone the deadline.
         if time_left(deadline).is_some_and(|left| left.is_zero()) {
             return Event::Deadline;
         }
+        match self.next_signal(deadline) {
+            Some(info) => Event::Signal(info),
+            None => Event::Reaped(self.reap()),
+        }
+    }
+
+    /// Reaps a batch of children now.
+    pub(super) fn reap(&mut self) -> ReapOutcome {
+        let outcome = self.reaper.reap();
+        self.reap_again = outcome.stops_early();
+        outcome
+    }
+
+    /// Makes the next event a round of reaping, unless a signal is pending.
+    pub(super) fn reap_next(&mut self) {
+        self.reap_again = true;
+    }
+
+    /// The number of orphans reaped so far, as text.
+    pub(super) fn orphans(&self) -> Counted {
+        self.reaper.orphans()
+    }
+
+    /// Waits for a signal. `None` if it is time to reap. If the last round of reaping stopped
+    /// early, this does not wait.
+    fn next_signal(&mut self, deadline: Option<Instant>) -> Option<SignalInfo> {
         if self.signals_in_a_row >= IN_A_ROW {
             self.signals_in_a_row = 0;
-            return Event::Reap;
+            return None;
         }
-        if reap_again || self.children_in_a_row >= IN_A_ROW {
+        if self.reap_again || self.children_in_a_row >= IN_A_ROW {
             self.children_in_a_row = 0;
             if let Ok(info) = signal::wait(SignalSet::ALL.without(Signal::CHLD), Some(Duration::ZERO)) {
                 return self.taken(info);
             }
-            if reap_again {
+            if self.reap_again {
                 self.signals_in_a_row = 0;
-                return Event::Reap;
+                return None;
             }
         }
         if self.watched_has_ended(deadline) {
-            return Event::Reap;
+            return None;
         }
         match signal::wait(SignalSet::ALL, time_left(deadline)) {
             Ok(info) => self.taken(info),
             // This includes EAGAIN, when the time is over: the next call checks the deadline first.
             Err(errno) => {
                 self.wait_failed(errno);
-                Event::Reap
+                None
             }
         }
     }
 
-    /// Watches a process that is not a child through a pidfd: `next` returns [`Event::Reap`] when
-    /// it ends. Returns false if that fails.
+    /// Watches a process that is not a child through a pidfd: `next` reaps when it ends. Returns
+    /// false if that fails.
     pub(super) fn watch(&mut self, pid: pid_t) -> bool {
         self.watched = Watch::on(pid).ok();
         self.watched.is_some()
@@ -110,19 +147,20 @@ impl EventSource {
         }
     }
 
-    fn taken(&mut self, info: SignalInfo) -> Event {
+    /// Counts a signal that was taken. `None` for SIGCHLD.
+    fn taken(&mut self, info: SignalInfo) -> Option<SignalInfo> {
         self.failures_in_a_row = 0;
         trace!("took {} ({:?})", info.signal, info.origin());
         if info.signal == Signal::CHLD {
             self.signals_in_a_row = 0;
             self.children_in_a_row += 1;
-            return Event::Reap;
+            return None;
         }
         self.children_in_a_row = 0;
         // A child that rinit inherited may send a signal other than SIGCHLD when it ends: see
         // clone(2). So after a signal from the kernel, rinit reaps next.
         self.signals_in_a_row = if info.origin() == Origin::Kernel { IN_A_ROW } else { self.signals_in_a_row + 1 };
-        Event::Signal(info)
+        Some(info)
     }
 }
 
@@ -133,30 +171,33 @@ fn time_left(deadline: Option<Instant>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::wait::WaitFor;
     use nix::sys::signal::{Signal as Number, raise};
 
-    /// The next event while these signals are pending for the test's thread, which blocks all
-    /// signals.
-    fn next(events: &mut EventSource, pending: &[Number]) -> Event {
+    fn source() -> EventSource {
+        EventSource::new(Reaper::new(None, WaitFor::End, false))
+    }
+
+    /// The next signal while these are pending for the test's thread, which blocks all signals.
+    fn next(events: &mut EventSource, pending: &[Number]) -> Option<SignalInfo> {
         signal::set_mask(SignalSet::ALL).unwrap();
         pending.iter().for_each(|number| raise(*number).unwrap());
         // Nothing has to be waited for. The deadline is for a fault that would wait without end.
-        events.next(false, Some(Instant::now() + Duration::from_secs(10)))
+        events.next_signal(Some(Instant::now() + Duration::from_secs(10)))
     }
 
     #[test]
     fn children_without_end_do_not_hold_up_a_signal() {
-        let mut events = EventSource::default();
+        let mut events = source();
         // SIGCHLD has the lower number, so the kernel delivers it first.
-        let is_child = |_: &u32| matches!(next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]), Event::Reap);
+        let is_child = |_: &u32| next(&mut events, &[Number::SIGCHLD, Number::SIGWINCH]).is_none();
         assert_eq!((0..2 * IN_A_ROW).take_while(is_child).count(), IN_A_ROW as usize);
     }
 
     #[test]
     fn signals_without_end_do_not_hold_up_children() {
-        let mut events = EventSource::default();
-        let mut is_signal =
-            |_: &u32| matches!(next(&mut events, &[Number::SIGUSR1, Number::SIGCHLD]), Event::Signal(_));
+        let mut events = source();
+        let mut is_signal = |_: &u32| next(&mut events, &[Number::SIGUSR1, Number::SIGCHLD]).is_some();
         for _ in 0..2 {
             assert_eq!((0..2 * IN_A_ROW).take_while(&mut is_signal).count(), IN_A_ROW as usize);
         }

@@ -9,6 +9,7 @@ pub(crate) mod pause;
 mod reap;
 mod shutdown;
 mod spawn;
+mod terminal;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -16,29 +17,22 @@ use std::time::{Duration, Instant};
 use libc::pid_t;
 use log::{Level, debug, error, info, log_enabled, warn};
 use nix::errno::Errno;
-use nix::poll::{PollTimeout, poll};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::logging::{self, escape::Escaped};
-use crate::procfs;
 use crate::signal::scope::{AlreadySignalled, SignalScope, send_logged};
-use crate::signal::{Origin, Signal, SignalInfo, SignalSet};
+use crate::signal::{Signal, SignalInfo, SignalSet};
 use crate::sys::arguments::Arguments;
 use crate::sys::wait::WaitFor;
 use crate::sys::{arena, descriptor, process};
 use events::{Event, EventSource};
 use forward::Forwarding;
-use job_control::{StopAction, StopSender, Terminal};
+use job_control::Job;
 use reap::{ReapOutcome, Reaper};
+use shutdown::Leftovers;
 use spawn::Inherited;
-
-/// After this many failures of reaping in a row, rinit no longer waits for its main child and
-/// exits.
-const REAP_FAILURES: u32 = 100;
-
-/// The pause after such a failure, in milliseconds.
-const REAP_PAUSE: u8 = 10;
+use terminal::Terminal;
 
 /// Runs the command. Returns the exit code. Every signal is blocked already; `mask` is the signal
 /// mask that rinit was started with.
@@ -69,19 +63,16 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     info!("running {} as process {main_child}; rinit is {role}", Quoted(command));
     let supervisor = Supervisor {
         config,
-        terminal: terminal.as_ref(),
         forwarding: Forwarding {
             target: config.target,
             main_child,
             scope: SignalScope::of(pid),
             has_job_control: terminal.as_ref().is_some_and(Terminal::has_job_control),
         },
-        events: EventSource::default(),
-        reaper: Reaper::new(Some(main_child), wait_for, config.warn_on_reap),
-        forwarded_stop: None,
+        job: terminal.map(|terminal| Job::new(terminal, main_child)),
+        events: EventSource::new(Reaper::new(Some(main_child), wait_for, config.warn_on_reap)),
         asked: None,
         kill_at: None,
-        is_stopped: false,
     };
     Ok(supervisor.run(started))
 }
@@ -157,19 +148,14 @@ fn release_inherited(terminal: Option<&Terminal>) {
 /// The state of an init whose command runs.
 struct Supervisor<'a> {
     config: &'a Config,
-    terminal: Option<&'a Terminal>,
     forwarding: Forwarding,
+    /// The command as a job of the terminal, if there is one.
+    job: Option<Job>,
     events: EventSource,
-    reaper: Reaper,
-    /// Who sent the stop signal that rinit forwarded last. The next stop of the command is the
-    /// response to it.
-    forwarded_stop: Option<StopSender>,
     /// The processes that have been sent SIGTERM. The grace period does not ask them again.
     asked: Option<AlreadySignalled>,
     /// When to kill the main child: `--kill-after`.
     kill_at: Option<Instant>,
-    /// Whether the main child is stopped.
-    is_stopped: bool,
 }
 
 impl Supervisor<'_> {
@@ -177,8 +163,8 @@ impl Supervisor<'_> {
     fn run(mut self, started: Option<Instant>) -> u8 {
         let code = self.supervise();
         let (config, main_child) = (self.config, self.forwarding.main_child);
-        if let Some(terminal) = self.terminal {
-            terminal.take_back(main_child);
+        if let Some(job) = &self.job {
+            job.terminal().take_back(main_child);
         }
         if config.persona.ends_group
             && config.starts_session()
@@ -186,12 +172,10 @@ impl Supervisor<'_> {
         {
             send_logged(signal, -main_child);
         }
-        if !config.grace.is_zero() || config.wait_all {
-            let (scope, events, reaper) = (self.forwarding.scope, &mut self.events, &mut self.reaper);
-            shutdown::wait_for_others(config, scope, self.terminal, Some(main_child), self.asked, events, reaper);
-        }
+        let (scope, job, asked) = (self.forwarding.scope, self.job.as_ref(), self.asked);
+        Leftovers { scope, main_child: Some(main_child), job, asked }.wait(config, &mut self.events);
         if let Some(started) = started {
-            info!("exiting with {code} after {} and {:.1?}", self.reaper.orphans(), started.elapsed());
+            info!("exiting with {code} after {} and {:.1?}", self.events.orphans(), started.elapsed());
         }
         logging::report_dropped();
         code
@@ -199,34 +183,21 @@ impl Supervisor<'_> {
 
     /// The loop: waits, reaps and forwards, until the main child has ended. Returns the exit code.
     fn supervise(&mut self) -> u8 {
-        let mut reap_again = false;
-        let mut failures = 0;
         loop {
-            match self.events.next(reap_again, self.kill_at) {
+            match self.events.next(self.kill_at) {
                 Event::Signal(info) => self.receive(&info),
                 Event::Deadline => self.kill(),
-                Event::Reap => {
-                    let outcome = self.reaper.reap();
-                    reap_again = !matches!(outcome, ReapOutcome::Nothing | ReapOutcome::NoChildren);
-                    match outcome {
-                        ReapOutcome::MainEnded(status) => return self.exit_code(status.shell_exit_code()),
-                        ReapOutcome::MainStopped(signal) => self.stopped(signal),
-                        ReapOutcome::MainContinued => self.continued(),
-                        ReapOutcome::Failed(errno) => {
-                            failures += 1;
-                            if failures == REAP_FAILURES {
-                                error!("cannot wait for the main child: {}; exiting without its code", errno.desc());
-                                return self.config.persona.codes.failure;
-                            }
-                            let _ = poll(&mut [], PollTimeout::from(REAP_PAUSE));
-                            continue;
-                        }
-                        ReapOutcome::More | ReapOutcome::Nothing | ReapOutcome::NoChildren => {}
+                Event::Reaped(ReapOutcome::MainEnded(status)) => return self.exit_code(status.shell_exit_code()),
+                Event::Reaped(ReapOutcome::Failed(errno)) => {
+                    error!("cannot wait for the main child: {}; exiting without its code", errno.desc());
+                    return self.config.persona.codes.failure;
+                }
+                Event::Reaped(outcome) => {
+                    if let Some(job) = &mut self.job {
+                        job.follow(&outcome);
                     }
-                    failures = 0;
                 }
             }
-            logging::report_dropped();
         }
     }
 
@@ -242,24 +213,9 @@ impl Supervisor<'_> {
     /// Rewrites and forwards a signal that was taken. Starts the time of `--kill-after` if the
     /// signal is a request to end.
     fn receive(&mut self, info: &SignalInfo) {
-        if let Some(signal) = forward::rewrite(self.config, info) {
-            match signal {
-                Signal::CONT => {
-                    // The main child counts as running from now on. The kernel reports its
-                    // continue only once it has run, and a Ctrl-Z may come before.
-                    (self.forwarded_stop, self.is_stopped) = (None, false);
-                    if let Some(terminal) = self.terminal {
-                        terminal.hand_over(self.group());
-                    }
-                }
-                stop if stop == Signal::STOP || stop.is_terminal_stop() => self.record_stop(stop, info),
-                _ => {}
-            }
-            if signal == Signal::TSTP && self.is_stopped && self.forwarding.has_job_control {
-                // The main child is stopped already, so this Ctrl-Z does not stop it again. The
-                // shell's SIGCONT is lost: a stop signal discards a pending one.
-                return self.stopped(signal);
-            }
+        if let Some(signal) = forward::rewrite(self.config, info)
+            && self.job.as_mut().is_none_or(|job| job.prepare_for(signal, info))
+        {
             let recipients = self.forwarding.recipients(signal, info);
             self.asked = forward::forward(self.config, signal, recipients, info).or(self.asked);
             let asks_to_end = |signal| matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
@@ -273,47 +229,11 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Records who sent a stop signal that is about to be forwarded, unless the command handles it
-    /// and so does not stop.
-    fn record_stop(&mut self, stop: Signal, info: &SignalInfo) {
-        let is_from_terminal = info.origin() == Origin::Kernel && info.signal == stop;
-        let sender = if is_from_terminal { StopSender::Terminal } else { StopSender::Process };
-        let is_handled = self.terminal.is_none() || procfs::handles(self.forwarding.main_child, stop) == Some(true);
-        self.forwarded_stop = if is_handled { None } else { Some(sender) };
-    }
-
-    /// Handles a stop of the main child. The terminal decides what happens next.
-    fn stopped(&mut self, by: Signal) {
-        debug!("main child {} was stopped by {by}", self.forwarding.main_child);
-        // The record is for one stop. Another process may continue the command without rinit, and a
-        // Ctrl-Z may follow.
-        let forwarded = self.forwarded_stop.take();
-        let group = self.group();
-        let action = self.terminal.map_or(StopAction::Stay, |terminal| terminal.stopped(by, group, forwarded));
-        self.is_stopped = action == StopAction::Stay;
-        if action == StopAction::Continue {
-            // The terminal stopped the whole job, not only the main child.
-            self.forwarding.job().send(Signal::CONT, None);
-        }
-    }
-
-    /// Handles a continue of the main child: the stop and its sender no longer matter.
-    fn continued(&mut self) {
-        debug!("main child {} was continued", self.forwarding.main_child);
-        (self.forwarded_stop, self.is_stopped) = (None, false);
-    }
-
     /// Kills the main child, which has not ended within `--kill-after`.
     fn kill(&mut self) {
         self.kill_at = None;
         warn!("main child {} has not ended in time: killing it", self.forwarding.main_child);
         self.forwarding.target().send(Signal::KILL, None);
-    }
-
-    /// The process group that the main child is in now.
-    fn group(&self) -> pid_t {
-        let main_child = self.forwarding.main_child;
-        process::group_of(main_child).unwrap_or(main_child)
     }
 }
 

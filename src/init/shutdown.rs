@@ -7,78 +7,81 @@ use log::{info, warn};
 
 use super::events::{Event, EventSource};
 use super::forward;
-use super::job_control::Terminal;
-use super::reap::{ReapOutcome, Reaper};
+use super::job_control::Job;
+use super::reap::ReapOutcome;
 use crate::config::Config;
-use crate::logging;
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
-use crate::signal::{Origin, Signal};
+use crate::signal::{Origin, Signal, SignalInfo};
 
 /// The most batches to reap in a row, since orphans may come without end.
 const ROUNDS: usize = 256;
 
-/// Waits until no process is left. With a grace period, rinit asks the processes to end, and kills
-/// those that are left at the deadline. `asked` are the processes that have been sent SIGTERM
-/// already, `job` is the process group that the main child had.
-pub(super) fn wait_for_others(
-    config: &Config,
-    scope: SignalScope,
-    terminal: Option<&Terminal>,
-    job: Option<pid_t>,
-    asked: Option<AlreadySignalled>,
-    events: &mut EventSource,
-    reaper: &mut Reaper,
-) {
-    // In most containers no process is left. Then rinit asks none and logs nothing.
-    if is_over(scope, reaper) {
-        return;
-    }
-    let has_grace = !config.grace.is_zero();
-    let mut deadline = None;
-    if has_grace && (!config.wait_all || asked.is_some()) {
-        info!("processes are left behind; they have {:?} to end", config.grace);
-        // `None` if the deadline is too far away for the clock: then there is none.
-        deadline = Instant::now().checked_add(config.grace);
-        scope.request_exit(job, asked);
-    } else {
-        info!("processes are left behind; waiting until all of them have ended");
-    }
-    let mut reap_again = true;
-    loop {
-        match events.next(reap_again, deadline) {
-            Event::Deadline => break,
-            Event::Signal(info) => {
-                // From here on `terminal` is `Some` only for a Ctrl-Z. Under a shell, that stops
-                // rinit as well. Without a shell, no process could continue what it stops, so rinit
-                // drops it.
-                let terminal = terminal.filter(|_| info.signal == Signal::TSTP && info.origin() == Origin::Kernel);
-                let is_dropped = terminal.is_some_and(|terminal| !terminal.has_job_control());
-                if let Some(signal) = forward::rewrite(config, &info).filter(|_| !is_dropped) {
-                    Recipients::Everyone(scope, None).send(signal, Some(&info));
-                    if signal == Signal::TERM && has_grace && deadline.is_none() {
+/// The processes that the main child leaves behind.
+pub(super) struct Leftovers<'a> {
+    /// Where they are.
+    pub(super) scope: SignalScope,
+    /// The main child that has ended. Its process group may still have members.
+    pub(super) main_child: Option<pid_t>,
+    /// The job that they belong to, if there is a terminal.
+    pub(super) job: Option<&'a Job>,
+    /// Those that have been sent SIGTERM already.
+    pub(super) asked: Option<AlreadySignalled>,
+}
+
+impl Leftovers<'_> {
+    /// Waits until no process is left. With a grace period, rinit asks the processes to end, and
+    /// kills those that are left at the deadline. Without either option, rinit does not wait.
+    pub(super) fn wait(&self, config: &Config, events: &mut EventSource) {
+        let has_grace = !config.grace.is_zero();
+        // In most containers no process is left. Then rinit asks none and logs nothing.
+        if !(has_grace || config.wait_all) || is_over(self.scope, events) {
+            return;
+        }
+        let mut deadline = None;
+        if has_grace && (!config.wait_all || self.asked.is_some()) {
+            info!("processes are left behind; they have {:?} to end", config.grace);
+            // `None` if the deadline is too far away for the clock: then there is none.
+            deadline = Instant::now().checked_add(config.grace);
+            self.scope.request_exit(self.main_child, self.asked);
+        } else {
+            info!("processes are left behind; waiting until all of them have ended");
+        }
+        events.reap_next();
+        loop {
+            match events.next(deadline) {
+                Event::Deadline => break,
+                Event::Signal(info) => {
+                    let signal = self.receive(config, &info);
+                    if signal == Some(Signal::TERM) && has_grace && deadline.is_none() {
                         deadline = Instant::now().checked_add(config.grace);
                     }
                 }
-                if let Some(terminal) = terminal.filter(|_| !is_dropped) {
-                    terminal.suspend();
-                }
-            }
-            Event::Reap => {
-                let outcome = reaper.reap();
-                if outcome == ReapOutcome::NoChildren && is_empty(scope, events) {
-                    return;
-                }
-                reap_again = outcome == ReapOutcome::More;
+                Event::Reaped(ReapOutcome::NoChildren) if is_empty(self.scope, events) => return,
+                Event::Reaped(_) => {}
             }
         }
-        logging::report_dropped();
+        warn!("the grace period is over: killing every process left");
+        self.scope.kill();
+        for _ in 0..ROUNDS {
+            if !events.reap().stops_early() {
+                return;
+            }
+        }
     }
-    warn!("the grace period is over: killing every process left");
-    scope.kill();
-    for _ in 0..ROUNDS {
-        if reaper.reap() != ReapOutcome::More {
-            return;
+
+    /// Rewrites and forwards a signal that was taken. Returns the signal that was sent.
+    fn receive(&self, config: &Config, info: &SignalInfo) -> Option<Signal> {
+        let signal = forward::rewrite(config, info);
+        let stopped = self.job.filter(|_| info.signal == Signal::TSTP && info.origin() == Origin::Kernel);
+        // Without a shell, no process could continue what a Ctrl-Z stops, so rinit drops it.
+        let signal = signal.filter(|_| stopped.is_none_or(|job| job.terminal().has_job_control()));
+        if let Some(signal) = signal {
+            Recipients::Everyone(self.scope, None).send(signal, Some(info));
         }
+        if let Some(job) = stopped.filter(|job| job.terminal().has_job_control()) {
+            job.suspend();
+        }
+        signal
     }
 }
 
@@ -100,13 +103,13 @@ fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
 }
 
 /// Reaps the children that have ended. Returns whether no process is left then.
-fn is_over(scope: SignalScope, reaper: &mut Reaper) -> bool {
+fn is_over(scope: SignalScope, events: &mut EventSource) -> bool {
     // PID 1 finds out with one system call, which counts zombies as processes that are left.
     if scope == SignalScope::PidNamespace && scope.is_empty() {
         return true;
     }
     for _ in 0..ROUNDS {
-        match reaper.reap() {
+        match events.reap() {
             ReapOutcome::More => {}
             ReapOutcome::NoChildren => return scope.is_empty(),
             _ => return false,

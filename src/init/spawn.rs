@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, setpgid, setsid};
 
 use super::exec::{self, Refusal};
-use super::job_control::{self, Terminal};
+use super::terminal::{self, Terminal};
 use crate::config::Config;
 use crate::logging::escape::Escaped;
 use crate::persona::FailureCodes;
@@ -50,7 +50,7 @@ pub(super) fn start(
 ) -> Result<pid_t, u8> {
     let codes = config.persona.codes;
     let name = command.first().unwrap_or_default();
-    let takes_terminal = config.starts_session() && job_control::give_up_terminal();
+    let takes_terminal = config.starts_session() && terminal::give_up_terminal();
     let mut has_run = false;
     let mut failed = None;
     let mut child = || {
@@ -111,13 +111,13 @@ fn become_command(
         return Obstacle::Preparation("make a process group", errno);
     }
     if takes_terminal {
-        job_control::acquire_terminal();
+        terminal::acquire_terminal();
     }
     if let Err(errno) = discard_stops() {
         return Obstacle::Preparation("take a signal", errno);
     }
-    if let Some(terminal) = terminal.filter(|terminal| terminal.is_to_hand_over()) {
-        terminal.give_to(process::own_pid());
+    if let Some(terminal) = terminal.filter(|terminal| terminal.should_give()) {
+        terminal.set_foreground(process::own_pid());
         // From here on a Ctrl-Z goes to the child. It must not stop the child before the exec:
         // rinit would stay suspended with it. So the child only records the signal. The exec
         // restores the default action: see execve(2).
