@@ -1,5 +1,5 @@
-//! Sets the commit that `--version` prints, and how the linker lays out the binary. Refuses to build
-//! a dynamic binary unless it is asked for.
+//! Sets the commit that `--version` prints, and how the linker lays out the binary. Refuses to
+//! build a dynamic binary unless it is asked for.
 
 use std::env;
 use std::fs;
@@ -15,8 +15,8 @@ fn main() {
     // Code, constants and headers share one mapping: a mapping, a page fault and 4.5 KB of the file
     // fewer in each container. Constants can then be executed.
     println!("cargo:rustc-link-arg-bin=rinit=-Wl,-z,noseparate-code");
-    // What asks for the least alignment comes last, see src/sys/memory.rs. So the small variables of
-    // rinit and of the C library share a page.
+    // What asks for the least alignment comes last, see src/sys/memory.rs. So the small variables
+    // of rinit and of the C library share a page.
     println!("cargo:rustc-link-arg-bin=rinit=-Wl,--sort-section=alignment");
 }
 

@@ -1,6 +1,7 @@
 //! What /proc tells about the processes of this PID namespace: see proc(5). It is read through
 //! buffers of fixed size, so nothing allocates.
 
+use std::ffi::CStr;
 use std::fmt::Write;
 
 use libc::pid_t;
@@ -15,9 +16,6 @@ const NAME: usize = 64;
 
 /// Room for `/proc/PID/stat`: some fifty numbers and a name.
 const STAT: usize = 2048;
-
-/// Room for `/proc/PID/status` up to the signal masks.
-const STATUS: usize = 4096;
 
 /// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, Copy)]
@@ -36,6 +34,9 @@ pub(crate) struct Process {
     /// How many threads it has. The first thread still counts after its own end, until the last one
     /// has ended.
     threads: u32,
+    /// The signals that it ignores or catches, as a mask: bit n - 1 is signal n. Only the first 31
+    /// signals are in it.
+    handled: u64,
     name: Text<NAME>,
 }
 
@@ -81,27 +82,22 @@ impl std::fmt::Display for Unreadable {
 }
 
 /// Calls `each` with every process that /proc shows, zombies included. A process that lives during
-/// the whole walk is shown once. A process that starts or ends meanwhile may be missing. Returns
-/// how many processes /proc lists but does not let rinit read.
+/// the whole walk is shown once. A process that starts or ends meanwhile may be missing.
 ///
 /// # Errors
 /// [`Unreadable`], before the first call of `each`.
-pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<usize, Unreadable> {
+pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<(), Unreadable> {
     let own = read_stat(c"/proc/self/stat").map_err(Unreadable::Errno)?;
     if own.is_none_or(|own| own.pid != process::own_pid()) {
         return Err(Unreadable::OtherNamespace);
     }
-    let mut refused = 0;
     let visit = |name: &[u8]| {
         let Some(pid) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { return };
-        match stat_of(pid) {
-            Ok(Some(process)) => each(&process),
-            Err(Errno::EPERM | Errno::EACCES) => refused += 1,
-            _ => {}
+        if let Some(process) = process(pid) {
+            each(&process);
         }
     };
-    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)?;
-    Ok(refused)
+    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)
 }
 
 /// The newest pid of this namespace: the last word of /proc/loadavg.
@@ -113,7 +109,10 @@ pub(crate) fn last_pid() -> Option<pid_t> {
 
 /// A process, if /proc shows it.
 pub(crate) fn process(pid: pid_t) -> Option<Process> {
-    stat_of(pid).ok().flatten()
+    let mut path = Text::<32>::new();
+    // Every pid fits.
+    let _ = write!(path, "/proc/{pid}/stat\0");
+    read_stat(path.as_c_str()?).ok().flatten()
 }
 
 /// A child of rinit, zombie or not. `None` if /proc is that of another namespace: the process with
@@ -122,33 +121,14 @@ pub(crate) fn child(pid: pid_t) -> Option<Process> {
     process(pid).filter(|child| child.parent == process::own_pid())
 }
 
-/// Whether a child of rinit catches or ignores a signal. `None` if /proc does not tell. Out of
-/// line, so that the buffer is not in the loop's stack frame.
+/// Whether a child of rinit catches or ignores a signal. False if /proc does not tell. Out of line,
+/// so that the buffer is not in the loop's stack frame.
 #[inline(never)]
-pub(crate) fn handles(pid: pid_t, signal: Signal) -> Option<bool> {
-    child(pid)?;
-    let mut buffer = [0; STATUS];
-    let status = file::read(path(pid, "status").as_c_str()?, &mut buffer).ok()?;
-    let mask = |name: &str| {
-        let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name.as_bytes()))?;
-        u64::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 16).ok()
-    };
-    Some((mask("SigIgn:")? | mask("SigCgt:")?) >> signal.index() & 1 == 1)
+pub(crate) fn handles(pid: pid_t, signal: Signal) -> bool {
+    child(pid).is_some_and(|child| child.handled >> signal.index() & 1 == 1)
 }
 
-fn stat_of(pid: pid_t) -> Result<Option<Process>, Errno> {
-    path(pid, "stat").as_c_str().map_or(Ok(None), read_stat)
-}
-
-/// `/proc/PID/FILE` and a NUL.
-fn path(pid: pid_t, file: &str) -> Text<32> {
-    let mut path = Text::new();
-    // Every pid fits.
-    let _ = write!(path, "/proc/{pid}/{file}\0");
-    path
-}
-
-fn read_stat(path: &std::ffi::CStr) -> Result<Option<Process>, Errno> {
+fn read_stat(path: &CStr) -> Result<Option<Process>, Errno> {
     file::read(path, &mut [0; STAT]).map(parse)
 }
 
@@ -167,7 +147,10 @@ fn parse(stat: &[u8]) -> Option<Process> {
     // Fields 20 and 22. The group is field 5.
     let threads = fields.nth(14)?.parse().ok()?;
     let start = fields.nth(1)?.parse().ok()?;
-    Some(Process { pid, parent, group, start, state, threads, name })
+    // Fields 33 and 34: the masks of ignored and of caught signals. A sandbox may leave them out.
+    let mut mask = |skipped| fields.nth(skipped).and_then(|mask| mask.parse().ok()).unwrap_or(0_u64);
+    let handled = mask(10) | mask(0);
+    Some(Process { pid, parent, group, start, state, threads, handled, name })
 }
 
 #[cfg(test)]
@@ -190,6 +173,12 @@ pub(crate) mod tests {
         assert_eq!(process.name(), b"a) Z 1 (b)\n");
         assert_eq!((process.pid, process.state, process.parent), (42, b'S', 7));
         assert_eq!((process.group, process.threads, process.start), (40, 3, 12345));
+    }
+
+    #[test]
+    fn signals_that_are_ignored_and_caught_are_handled() {
+        let stat = "7 (a) S 1 7 7 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 100 99 1 9 9 9 9 9 9 9 9 2 524288 9 9";
+        assert_eq!(parse(stat.as_bytes()).unwrap().handled, 1 << 1 | 1 << 19);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use std::cmp::Reverse;
 use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::procfs::{self, Process};
 use crate::signal::moment::{Moment, TICKS};
-use crate::sys::process;
 
 /// The time between two looks at /proc. In any program, a child that has just ended is a zombie for
 /// a moment. Only one that is a zombie at both looks is listed.
@@ -48,7 +49,8 @@ pub(crate) fn list() -> Result<u8, Error> {
     // pthread_exit(3).
     let (zombies, unfinished): (Vec<_>, Vec<_>) = ended.into_iter().partition(Process::is_zombie);
     if zombies.is_empty() && look.is_partial {
-        let why = "cannot see the processes of other users: /proc hides them (hidepid); run this as root";
+        let why =
+            "cannot see the processes of other users: /proc hides them (hidepid); run this as root with CAP_SYS_PTRACE";
         return Err(Error::Usage(why.into()));
     }
     super::print(report(&look.processes, &zombies, unfinished.len(), Moment::now(), look.is_partial).as_bytes())?;
@@ -65,16 +67,26 @@ struct Look {
 fn look() -> Result<Look, Error> {
     let mut processes = Vec::new();
     let unreadable = |error| Error::Usage(format!("{error}; mount /proc in this container"));
-    let refused = procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
-    // Every namespace has a PID 1. If /proc does not show it, it hides other processes too. PID 1
-    // itself has to check how /proc is mounted.
-    let is_hidden = if process::own_pid() == 1 {
-        !nix::unistd::geteuid().is_root()
-            && std::fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains("hidepid="))
-    } else {
-        !processes.iter().any(|process| process.pid == 1)
-    };
-    Ok(Look { processes, is_partial: refused > 0 || is_hidden })
+    procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
+    // Every namespace has a PID 1. If /proc does not show it, it hides other processes too.
+    let is_partial = !processes.iter().any(|process| process.pid == 1) || hides_other_users();
+    Ok(Look { processes, is_partial })
+}
+
+/// Whether /proc, which shows PID 1, may hide processes of other users. Not if PID 1 is one of
+/// them.
+fn hides_other_users() -> bool {
+    fs::read_to_string("/proc/self/mounts").is_ok_and(|mounts| mounts.contains("hidepid="))
+        && fs::metadata("/proc/1").is_ok_and(|file| file.uid() == nix::unistd::geteuid().as_raw())
+        && !may_trace()
+}
+
+/// Whether rinit has the capability CAP_SYS_PTRACE (19), which shows every process: see
+/// capabilities(7).
+fn may_trace() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 19 & 1 == 1)
 }
 
 fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, is_partial: bool) -> String {
@@ -116,7 +128,7 @@ fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, 
         let _ = writeln!(text, "not counted: {unfinished} whose threads still run; they cannot be reaped yet");
     }
     if is_partial {
-        text.push_str("there may be more: /proc hides the processes of other users (hidepid); run this as root\n");
+        text.push_str("there may be more: /proc hides the processes of other users (hidepid); run this as root with CAP_SYS_PTRACE\n");
     }
     text
 }

@@ -54,7 +54,7 @@ impl Job {
             // once it has run, and a Ctrl-Z may come before.
             self.running();
             self.terminal.give_if_due(self.group());
-        } else if is_stop && procfs::handles(self.main_child, signal) == Some(true) {
+        } else if is_stop && procfs::handles(self.main_child, signal) {
             // The command does not stop.
             self.forwarded_stop = None;
         } else if is_stop {

@@ -100,7 +100,12 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     let ignores_sigchld = Signal::CHLD
         .set_ignored(false)
         .map_err(|errno| Error::Failed("cannot set the disposition of SIGCHLD".into(), errno))?;
-    let dies_with_parent = receive_parent_death(config, pid)?;
+    if let Some(signal) = config.parent_death_signal {
+        receive_parent_death(signal, pid)?;
+    }
+    // rinit may also have been started that way. If PID 1 dies, the kernel kills every process of
+    // the namespace, so its command needs no such setting.
+    let dies_with_parent = pid != 1 && nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL));
     // PID 1 adopts the orphans of its namespace anyway: see pid_namespaces(7).
     let role = if pid == 1 {
         "PID 1"
@@ -115,15 +120,9 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     Ok(Prepared { ignores_sigchld, dies_with_parent, role })
 }
 
-/// Asks the kernel for the configured signal on the parent's death: see PR_SET_PDEATHSIG(2const).
-/// If the parent has died already, rinit sends itself that signal. Returns whether the parent's
-/// death kills rinit; without the option, rinit may have been started that way.
-fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
-    let Some(signal) = config.parent_death_signal else {
-        // If PID 1 dies, the kernel kills every process of the namespace. So its command needs no
-        // such setting.
-        return Ok(pid != 1 && nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL)));
-    };
+/// Asks the kernel for this signal on the parent's death: see PR_SET_PDEATHSIG(2const). If the
+/// parent has died already, rinit sends itself the signal.
+fn receive_parent_death(signal: Signal, pid: pid_t) -> Result<(), Error> {
     let parent = process::parent_pid();
     process::set_parent_death_signal(signal.number())
         .map_err(|errno| Error::Failed(format!("cannot ask for {signal} on the parent's death"), errno))?;
@@ -132,7 +131,7 @@ fn receive_parent_death(config: &Config, pid: pid_t) -> Result<bool, Error> {
             Error::Failed(format!("the parent has died, and rinit cannot send itself {signal}"), errno)
         })?;
     }
-    Ok(signal == Signal::KILL)
+    Ok(())
 }
 
 /// Closes the inherited descriptors and leaves the working directory. So a reader sees end-of-file

@@ -167,7 +167,6 @@ impl SignalScope {
                 send_logged(Signal::CONT, process.pid);
             }
         })
-        .map(drop)
     }
 
     /// Kills every process, including those that are started meanwhile.
@@ -204,7 +203,6 @@ impl SignalScope {
                 each(process)
             }
         })
-        .map(drop)
     }
 }
 
@@ -247,7 +245,6 @@ fn send_to_each(
             send_to_one(signal, process.pid, valued);
         }
     })
-    .map(drop)
 }
 
 fn send_to_one(signal: Signal, pid: pid_t, valued: Option<&SignalInfo>) {

@@ -29,3 +29,17 @@ impl<const N: usize> Memory<N> {
         end.wrapping_sub(end.addr() % 16)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_top_is_the_last_aligned_place() {
+        static BLOCKS: [Memory<1001>; 16] = [const { Memory::new() }; 16];
+        for memory in &BLOCKS {
+            let (end, top) = (memory.start().addr() + 1001, memory.top().addr());
+            assert!(top % 16 == 0 && top <= end && end - top < 16);
+        }
+    }
+}

@@ -165,7 +165,8 @@ mod tests {
             0
         };
         let mut status = -1;
-        // SAFETY: no other test calls this function. The child only writes to its stack and to `places`.
+        // SAFETY: no other test calls this function. The child only writes to its stack and to
+        // `places`.
         unsafe {
             let pid = spawn_sharing_memory(&mut child).unwrap();
             assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);

@@ -139,7 +139,8 @@ mod tests {
         assert!(WaitStatus(0xffff).is_continued() && !WaitStatus(0x147f).is_continued());
     }
 
-    /// Forks, and runs `run` in the child, which exits with its result. `run` makes only system calls: see fork(2).
+    /// Forks, and runs `run` in the child, which exits with its result. `run` makes only system
+    /// calls: see fork(2).
     fn fork(run: impl FnOnce() -> c_int) -> pid_t {
         // SAFETY: the child makes only system calls, and ends without returning.
         let pid = unsafe { libc::fork() };
@@ -150,7 +151,8 @@ mod tests {
         pid
     }
 
-    /// A child that sends itself a signal. If it goes on, it exits with 7, after a stop only once it is killed.
+    /// A child that sends itself a signal. If it goes on, it exits with 7, after a stop only once
+    /// it is killed.
     fn child_with(number: c_int) -> pid_t {
         fork(|| {
             // SAFETY: only system calls.
@@ -176,7 +178,8 @@ mod tests {
 
     type Take = fn(WaitFor) -> Result<Option<ChildEvent>, Errno>;
 
-    /// Takes each kind of change with this call. Fails with the number of the first step that went wrong.
+    /// Takes each kind of change with this call. Fails with the number of the first step that went
+    /// wrong.
     fn take_each(take: Take) -> Result<(), c_int> {
         use WaitFor::{End, EndStopContinue};
         let check = |step, is_right: bool| if is_right { Ok(()) } else { Err(step) };
@@ -218,8 +221,8 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         let path = std::ffi::CString::new(directory.to_str().unwrap()).unwrap();
         let results = [next_child as Take, next_child_by_waitid].map(|take| {
-            // In a process of its own, since the calls also take the children of another test. A core dump goes to the
-            // directory.
+            // In a process of its own, since the calls also take the children of another test. A
+            // core dump goes to the directory.
             let pid = fork(|| {
                 // SAFETY: system calls only. A call that waits without end is ended by the alarm.
                 unsafe {

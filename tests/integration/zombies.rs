@@ -11,6 +11,7 @@ tests! {
     nobody_is_named_where_all_is_well,
     without_proc_it_says_so,
     who_may_not_see_other_users_processes_is_told_so requires [Root],
+    who_sees_all_in_spite_of_hidepid_is_told_no_more requires [Root],
 }
 
 /// A program as people write it: it starts others and never waits.
@@ -75,20 +76,39 @@ fn without_proc_it_says_so() {
 }
 
 fn who_may_not_see_other_users_processes_is_told_so() {
-    // Somebody else's zombies are there, which hidepid hides: proc(5).
-    for (hidden, exec) in [("1", ""), ("2", ""), ("4", ""), ("1", "exec"), ("2", "exec"), ("4", "exec")] {
+    let user = "setpriv --reuid=54325 --regid=54325 --clear-groups";
+    // Somebody else's zombies are there, which hidepid hides: proc(5). By exec rinit is PID 1 itself. With PID 1 of the
+    // same user, that one at least is shown. Without the capability, root sees no more than others.
+    for rinit_of in [
+        format!("{user} RINIT --zombies"),
+        format!("exec {user} RINIT --zombies"),
+        format!("exec {user} sh -c 'RINIT --zombies; exit $?'"),
+        "setpriv --bounding-set=-sys_ptrace RINIT --zombies".into(),
+    ] {
+        for hidden in ["1", "2", "4"] {
+            let temp = TempDir::new();
+            let ready = temp.file("ready");
+            let script = format!(
+                ": > {ready}; chmod 666 {ready}; setpriv --reuid=54326 --clear-groups {} hoard 3 {ready} & \
+                 until [ -s {ready} ]; do :; done; mount -t proc -o hidepid={hidden} proc /proc || exit 9; {}; exit $?",
+                temp.copy(probe(), "probe"),
+                rinit_of.replace("RINIT", &temp.copy(rinit(), "rinit"))
+            );
+            let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
+            let text = outcome.stdout.clone() + &outcome.stderr;
+            assert_ne!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "hidepid={hidden} {rinit_of}");
+            assert!(text.contains("hidepid"), "hidepid={hidden} {rinit_of}: {text}");
+        }
+    }
+}
+
+fn who_sees_all_in_spite_of_hidepid_is_told_no_more() {
+    for options in ["hidepid=2", "hidepid=2,gid=54327"] {
+        let who = if options.contains("gid") { "setpriv --reuid=54325 --regid=54327 --clear-groups" } else { "" };
         let temp = TempDir::new();
         let copy = temp.copy(rinit(), "rinit");
-        let ready = temp.file("ready");
-        // By exec rinit is PID 1 itself.
-        let script = format!(
-            "{} hoard 3 {ready} & until [ -s {ready} ]; do :; done; mount -t proc -o hidepid={hidden} proc /proc || exit 9; \
-             {exec} setpriv --reuid=54325 --regid=54325 --clear-groups {copy} --zombies; exit $?",
-            probe()
-        );
+        let script = format!("mount -t proc -o {options} proc /proc || exit 9; {who} {copy} --zombies; exit $?");
         let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
-        let text = outcome.stdout.clone() + &outcome.stderr;
-        assert_ne!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "hidepid={hidden} {exec}");
-        assert!(text.contains("hidepid"), "hidepid={hidden} {exec}: {text}");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{options}");
     }
 }

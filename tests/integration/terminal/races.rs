@@ -15,6 +15,7 @@ use crate::harness::{
 tests! {
     requires [Namespaces];
     a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
+    ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
     ctrl_z_before_the_command_has_its_own_group_suspends_the_job requires [Program("strace")],
@@ -73,6 +74,38 @@ fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
             assert_eq!(session.leader.exit_code(), 130);
         }
     }
+}
+
+fn ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job() {
+    // rinit is held after each signal that it sends.
+    let strace = "strace -DDD -o /dev/null -e trace=kill -e inject=kill:delay_exit=500000";
+    // The foreground stays with rinit's group, so rinit gets the keys' signals.
+    let mut session = Session::shell(BASH);
+    session.line(&format!("{strace} $INIT {} hold | cat", probe()));
+    let (job, command) = wait_until("the command", || {
+        let job = *children(session.leader.pid).first()?;
+        let command = *children(job).first()?;
+        (std::fs::read_link(format!("/proc/{command}/exe")).ok()? == std::fs::canonicalize(probe()).unwrap())
+            .then_some((job, command))
+    });
+    for _ in 0..2 {
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        wait_until_stopped(command, true);
+        session.line("fg");
+        wait_until_stopped(command, false);
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        // If rinit takes the command for stopped, it stops itself alone.
+        wait_until_stopped(command, true);
+        session.line("fg");
+        wait_until_stopped(command, false);
+        wait_until("rinit to see it continued", || has_taken(job, libc::SIGCHLD).then_some(()));
+    }
+    session.press(CTRL_C);
+    session.prompt();
 }
 
 fn a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal() {
