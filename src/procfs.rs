@@ -82,22 +82,27 @@ impl std::fmt::Display for Unreadable {
 }
 
 /// Calls `each` with every process that /proc shows, zombies included. A process that lives during
-/// the whole walk is shown once. A process that starts or ends meanwhile may be missing.
+/// the whole walk is shown once. A process that starts or ends meanwhile may be missing. Returns
+/// whether /proc lists a process that it does not let rinit read.
 ///
 /// # Errors
 /// [`Unreadable`], before the first call of `each`.
-pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<(), Unreadable> {
+pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, Unreadable> {
     let own = read_stat(c"/proc/self/stat").map_err(Unreadable::Errno)?;
     if own.is_none_or(|own| own.pid != process::own_pid()) {
         return Err(Unreadable::OtherNamespace);
     }
+    let mut is_refused = false;
     let visit = |name: &[u8]| {
         let Some(pid) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { return };
-        if let Some(process) = process(pid) {
-            each(&process);
+        match stat_of(pid) {
+            Ok(Some(process)) => each(&process),
+            Err(Errno::EPERM | Errno::EACCES) => is_refused = true,
+            _ => {}
         }
     };
-    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)
+    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)?;
+    Ok(is_refused)
 }
 
 /// The newest pid of this namespace: the last word of /proc/loadavg.
@@ -109,10 +114,7 @@ pub(crate) fn last_pid() -> Option<pid_t> {
 
 /// A process, if /proc shows it.
 pub(crate) fn process(pid: pid_t) -> Option<Process> {
-    let mut path = Text::<32>::new();
-    // Every pid fits.
-    let _ = write!(path, "/proc/{pid}/stat\0");
-    read_stat(path.as_c_str()?).ok().flatten()
+    stat_of(pid).ok().flatten()
 }
 
 /// A child of rinit, zombie or not. `None` if /proc is that of another namespace: the process with
@@ -126,6 +128,13 @@ pub(crate) fn child(pid: pid_t) -> Option<Process> {
 #[inline(never)]
 pub(crate) fn handles(pid: pid_t, signal: Signal) -> bool {
     child(pid).is_some_and(|child| child.handled >> signal.index() & 1 == 1)
+}
+
+fn stat_of(pid: pid_t) -> Result<Option<Process>, Errno> {
+    let mut path = Text::<32>::new();
+    // Every pid fits.
+    let _ = write!(path, "/proc/{pid}/stat\0");
+    path.as_c_str().map_or(Ok(None), read_stat)
 }
 
 fn read_stat(path: &CStr) -> Result<Option<Process>, Errno> {

@@ -7,11 +7,11 @@
 use std::cmp::Reverse;
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::thread;
 use std::time::Duration;
 
 use libc::pid_t;
+use nix::unistd::{Gid, getegid, getgroups};
 
 use crate::error::Error;
 use crate::logging::escape::Escaped;
@@ -67,26 +67,31 @@ struct Look {
 fn look() -> Result<Look, Error> {
     let mut processes = Vec::new();
     let unreadable = |error| Error::Usage(format!("{error}; mount /proc in this container"));
-    procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
+    let is_refused = procfs::for_each_process(|process| processes.push(*process)).map_err(unreadable)?;
     // Every namespace has a PID 1. If /proc does not show it, it hides other processes too.
-    let is_partial = !processes.iter().any(|process| process.pid == 1) || hides_other_users();
-    Ok(Look { processes, is_partial })
+    let lacks_pid_1 = !processes.iter().any(|process| process.pid == 1);
+    Ok(Look { processes, is_partial: is_refused || lacks_pid_1 || hides_other_users() })
 }
 
-/// Whether /proc, which shows PID 1, may hide processes of other users. Not if PID 1 is one of
-/// them.
+/// Whether /proc is mounted so that it hides other users' processes from rinit: see hidepid and gid
+/// in proc(5).
 fn hides_other_users() -> bool {
-    fs::read_to_string("/proc/self/mounts").is_ok_and(|mounts| mounts.contains("hidepid="))
-        && fs::metadata("/proc/1").is_ok_and(|file| file.uid() == nix::unistd::geteuid().as_raw())
-        && !may_trace()
-}
-
-/// Whether rinit has the capability CAP_SYS_PTRACE (19), which shows every process: see
-/// capabilities(7).
-fn may_trace() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 19 & 1 == 1)
+    let content = |file| fs::read_to_string(file).unwrap_or_default();
+    let mounts = content("/proc/self/mounts");
+    let mount = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/proc")).unwrap_or_default();
+    let option = |name| mount.split([' ', ',']).find_map(|word| word.strip_prefix(name));
+    let Some(mode) = option("hidepid=") else { return false };
+    // The members of a group see all processes: without the option gid, those of the group 0
+    // outside any user namespace.
+    let maps_root = || content("/proc/self/gid_map").split_whitespace().take(2).eq(["0", "0"]);
+    let group = option("gid=").or_else(|| maps_root().then_some("0")).filter(|_| !matches!(mode, "4" | "ptraceable"));
+    let group = group.and_then(|group| group.parse().ok()).map(Gid::from_raw);
+    let is_member = |group| getegid() == group || getgroups().is_ok_and(|groups| groups.contains(&group));
+    // Whoever may trace any process sees it, too: CAP_SYS_PTRACE (19) in capabilities(7).
+    let status = content("/proc/self/status");
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+    let may_trace = u64::from_str_radix(capabilities.trim(), 16).is_ok_and(|mask| mask >> 19 & 1 == 1);
+    !may_trace && !group.is_some_and(is_member)
 }
 
 fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, is_partial: bool) -> String {

@@ -16,7 +16,7 @@ use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
 pub(super) enum Event {
     /// A signal was taken.
     Signal(SignalInfo),
-    /// Children were reaped: one changed state or may have, or the watched process has ended. One
+    /// rinit has looked for children to reap, and this is what it found, perhaps nothing. One
     /// SIGCHLD can stand for many children.
     Reaped(ReapOutcome),
     /// The deadline has passed.
@@ -36,6 +36,15 @@ const LONGEST_PAUSE: u8 = 100;
 /// tracer interrupts the wait, see signal(7).
 const EXPECTED_FAILURES: u8 = 32;
 
+/// After this many failures of reaping in a row, rinit gives up its main child.
+const REAP_FAILURES: u32 = 100;
+
+/// The pause after such a failure, in milliseconds.
+const REAP_PAUSE: u8 = 10;
+
+/// The time between two looks at processes that cannot be watched.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// Takes the pending signals and reaps children. All signals are blocked, so each stays pending
 /// until rinit takes it.
 #[derive(Debug)]
@@ -46,14 +55,25 @@ pub(super) struct EventSource {
     children_in_a_row: u32,
     signals_in_a_row: u32,
     failures_in_a_row: u8,
+    reap_failures_in_a_row: u32,
     watched: Option<Watch>,
+    /// Whether there are processes whose end rinit has to find out by looking.
+    looks_again: bool,
 }
 
 impl EventSource {
     /// Events of the children that this reaper reaps, and all signals.
     pub(super) fn new(reaper: Reaper) -> Self {
-        let (children_in_a_row, signals_in_a_row, failures_in_a_row) = (0, 0, 0);
-        Self { reaper, reap_again: false, children_in_a_row, signals_in_a_row, failures_in_a_row, watched: None }
+        Self {
+            reaper,
+            reap_again: false,
+            children_in_a_row: 0,
+            signals_in_a_row: 0,
+            failures_in_a_row: 0,
+            reap_failures_in_a_row: 0,
+            watched: None,
+            looks_again: false,
+        }
     }
 
     /// Waits for the next event.
@@ -65,7 +85,7 @@ impl EventSource {
         }
         match self.next_signal(deadline) {
             Some(info) => Event::Signal(info),
-            None => Event::Reaped(self.reap()),
+            None => Event::Reaped(self.reap_patiently()),
         }
     }
 
@@ -76,7 +96,26 @@ impl EventSource {
         outcome
     }
 
-    /// Makes the next event a round of reaping, unless a signal is pending.
+    /// Reaps a batch of children. After a failure, this pauses, so that rinit does not spin, and
+    /// the next call tries again. Returns the failure only if there were too many in a row.
+    fn reap_patiently(&mut self) -> ReapOutcome {
+        let outcome = self.reap();
+        if !matches!(outcome, ReapOutcome::Failed(_)) {
+            self.reap_failures_in_a_row = 0;
+            return outcome;
+        }
+        self.reap_failures_in_a_row = self.reap_failures_in_a_row.saturating_add(1);
+        if self.reap_failures_in_a_row >= REAP_FAILURES {
+            self.reaper.give_up_main_child();
+            return outcome;
+        }
+        let _ = poll(&mut [], PollTimeout::from(REAP_PAUSE));
+        self.reap_again = true;
+        ReapOutcome::More
+    }
+
+    /// Lets the next call of `next` reap without waiting. A pending signal or the deadline comes
+    /// first.
     pub(super) fn reap_next(&mut self) {
         self.reap_again = true;
     }
@@ -106,7 +145,10 @@ impl EventSource {
         if self.watched_has_ended(deadline) {
             return None;
         }
-        match signal::wait(SignalSet::ALL, time_left(deadline)) {
+        let time_left = time_left(deadline);
+        let timeout =
+            if self.looks_again { Some(time_left.unwrap_or(BETWEEN_LOOKS).min(BETWEEN_LOOKS)) } else { time_left };
+        match signal::wait(SignalSet::ALL, timeout) {
             Ok(info) => self.taken(info),
             // This includes EAGAIN, when the time is over: the next call checks the deadline first.
             Err(errno) => {
@@ -123,22 +165,28 @@ impl EventSource {
         self.watched.is_some()
     }
 
+    /// Sets whether `next` reaps at least once in a while.
+    pub(super) fn look_again(&mut self, looks_again: bool) {
+        self.looks_again = looks_again;
+    }
+
     /// Waits until the watched process ends, a signal is pending or the deadline passes. Returns
-    /// whether the process has ended. If the wait fails, the process is no longer watched.
+    /// whether the process has ended. If the wait fails, rinit looks again instead.
     fn watched_has_ended(&mut self, deadline: Option<Instant>) -> bool {
         let Some(watch) = &self.watched else { return false };
         let result = watch.wait(time_left(deadline));
-        if !matches!(result, Ok(false) | Err(Errno::EINTR)) {
+        if result != Ok(false) {
             self.watched = None;
+            self.looks_again = result.is_err();
         }
         result == Ok(true)
     }
 
     /// Pauses after failed waits, so that rinit does not spin: 1 ms longer for each failure in a
-    /// row, up to a limit. Children are reaped and the deadline is kept meanwhile. The first
+    /// row, up to a limit. Between two pauses, rinit reaps and checks the deadline. The first
     /// failure costs no pause: interruptions are expected.
     fn wait_failed(&mut self, errno: Errno) {
-        if self.failures_in_a_row == EXPECTED_FAILURES {
+        if self.failures_in_a_row == EXPECTED_FAILURES && !self.looks_again {
             warn!("cannot wait for signals: {}; trying again", errno.desc());
         }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);

@@ -41,7 +41,7 @@ impl Forwarding {
     }
 
     /// The main child and its group.
-    pub(super) fn job(&self) -> Recipients {
+    fn job(&self) -> Recipients {
         Recipients::Job(self.main_child)
     }
 }

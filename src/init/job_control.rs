@@ -3,6 +3,8 @@
 //! Under a shell with job control, rinit stops its own process group when the command stops, so
 //! that the shell notices. When the shell continues rinit, rinit continues the command.
 
+use std::time::Duration;
+
 use libc::pid_t;
 use log::debug;
 
@@ -62,8 +64,8 @@ impl Job {
             self.forwarded_stop = Some(if is_from_terminal { StopSender::Terminal } else { StopSender::Process });
         }
         if signal == Signal::TSTP && self.is_stopped && self.terminal.has_job_control() {
-            // The main child is stopped already, so this Ctrl-Z does not stop it again. The shell's
-            // SIGCONT is lost: a stop signal discards a pending one.
+            // The main child is stopped already, so the kernel would report no new stop. The stop
+            // signal has discarded a SIGCONT that rinit had not taken yet. So rinit stops now.
             self.stopped(signal);
             return false;
         }
@@ -89,7 +91,7 @@ impl Job {
         // The record is for one stop. Another process may continue the command without rinit, and a
         // Ctrl-Z may follow.
         let forwarded = self.forwarded_stop.take();
-        self.is_stopped = !self.goes_on(by, forwarded);
+        self.is_stopped = !self.react_to_stop(by, forwarded);
         if !self.is_stopped {
             // The terminal stopped the whole job, not only the main child.
             Recipients::Job(self.main_child).send(Signal::CONT, None);
@@ -101,21 +103,22 @@ impl Job {
         (self.forwarded_stop, self.is_stopped) = (None, false);
     }
 
-    /// Decides whether rinit continues the main child after a stop. If not, the main child stays
-    /// stopped until a SIGCONT comes, and rinit stops too if a shell has to notice.
-    fn goes_on(&self, by: Signal, forwarded: Option<StopSender>) -> bool {
+    /// Gives the command the terminal or stops rinit too, as the stop requires. Returns whether to
+    /// continue the main child, after rinit runs again.
+    fn react_to_stop(&self, by: Signal, forwarded: Option<StopSender>) -> bool {
         let group = self.group();
         let asks_for_terminal = matches!(by, Signal::TTIN | Signal::TTOU) && forwarded != Some(StopSender::Process);
         if asks_for_terminal && self.terminal.give_on_request(group) {
             return true;
         }
-        // Without a shell above that does job control, a Ctrl-Z does not stop the command. Nor does
-        // it without an init: the command's process group is an orphaned one then, see setpgid(2).
+        // Without a shell above that does job control, a Ctrl-Z does not stop the command. The
+        // kernel does the same without an init: the command's process group would be an orphaned
+        // one, see setpgid(2).
         let is_ctrl_z = by == Signal::TSTP && forwarded != Some(StopSender::Process);
         if !self.terminal.has_job_control() {
             return is_ctrl_z;
         }
-        if !self.terminal.is_with_job(group) && !asks_for_terminal && forwarded.is_none() {
+        if !self.terminal.job_has_foreground(group) && !asks_for_terminal && forwarded.is_none() {
             // Another process stopped the command of a background job by hand. It will continue the
             // command, but not rinit, so rinit must not stop.
             return false;
@@ -134,16 +137,16 @@ impl Job {
         is_ctrl_z
     }
 
-    /// Stops rinit alone: the terminal has stopped the rest of its job. Returns when rinit is
-    /// continued.
-    pub(super) fn suspend(&self) {
-        stop(process::own_pid());
-    }
-
     /// The process group that the main child is in now.
     fn group(&self) -> pid_t {
         process::group_of(self.main_child).unwrap_or(self.main_child)
     }
+}
+
+/// Stops rinit alone: the terminal has stopped the rest of its job. Returns when rinit is
+/// continued.
+pub(super) fn suspend() {
+    stop(process::own_pid());
 }
 
 /// Stops rinit's process group (0) or rinit alone (its pid). Returns true after rinit has been
@@ -165,6 +168,9 @@ fn stop(target: pid_t) -> bool {
     let result = signal::set_mask(SignalSet::ALL.without(Signal::TSTP)).and_then(|_| signal::set_mask(SignalSet::ALL));
     if let Err(errno) = result {
         debug!("cannot change the signal mask: {}", errno.desc());
+        // rinit's own SIGTSTP is still pending. It must not be forwarded: the command's stop would
+        // make rinit send itself another one, without end.
+        let _ = signal::wait(SignalSet::EMPTY.with(Signal::TSTP), Some(Duration::ZERO));
     }
     signal::pending().contains(Signal::CONT)
 }

@@ -103,9 +103,10 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     if let Some(signal) = config.parent_death_signal {
         receive_parent_death(signal, pid)?;
     }
-    // rinit may also have been started that way. If PID 1 dies, the kernel kills every process of
+    // rinit's starter may have set SIGKILL as well. If PID 1 dies, the kernel kills every process of
     // the namespace, so its command needs no such setting.
-    let dies_with_parent = pid != 1 && nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL));
+    let is_inherited = || nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL));
+    let dies_with_parent = pid != 1 && (config.parent_death_signal == Some(Signal::KILL) || is_inherited());
     // PID 1 adopts the orphans of its namespace anyway: see pid_namespaces(7).
     let role = if pid == 1 {
         "PID 1"
@@ -171,8 +172,8 @@ impl Supervisor<'_> {
         {
             send_logged(signal, -main_child);
         }
-        let (scope, job, asked) = (self.forwarding.scope, self.job.as_ref(), self.asked);
-        Leftovers { scope, main_child: Some(main_child), job, asked }.wait(config, &mut self.events);
+        let (scope, terminal, asked) = (self.forwarding.scope, self.job.as_ref().map(Job::terminal), self.asked);
+        Leftovers { scope, main_child: Some(main_child), terminal, asked }.wait(config, &mut self.events);
         if let Some(started) = started {
             info!("exiting with {code} after {} and {:.1?}", self.events.orphans(), started.elapsed());
         }
@@ -212,9 +213,10 @@ impl Supervisor<'_> {
     /// Rewrites and forwards a signal that was taken. Starts the time of `--kill-after` if the
     /// signal is a request to end.
     fn receive(&mut self, info: &SignalInfo) {
-        if let Some(signal) = forward::rewrite(self.config, info)
-            && self.job.as_mut().is_none_or(|job| job.prepare_for(signal, info))
-        {
+        if let Some(signal) = forward::rewrite(self.config, info) {
+            if self.job.as_mut().is_some_and(|job| !job.prepare_for(signal, info)) {
+                return;
+            }
             let recipients = self.forwarding.recipients(signal, info);
             self.asked = forward::forward(self.config, signal, recipients, info).or(self.asked);
             let asks_to_end = |signal| matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);

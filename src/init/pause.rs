@@ -17,6 +17,8 @@ use crate::sys::wait::WaitFor;
 ///
 /// # Errors
 /// As for [`prepare`].
+///
+/// Out of line, so that an init with a command does not have its stack frame.
 #[inline(never)]
 pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
     let Prepared { role, .. } = prepare(config, pid)?;
@@ -31,7 +33,7 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
             break;
         }
     }
-    let leftovers = Leftovers { scope: SignalScope::of(pid), main_child: None, job: None, asked: None };
+    let leftovers = Leftovers { scope: SignalScope::of(pid), main_child: None, terminal: None, asked: None };
     leftovers.wait(config, &mut events);
     info!("exiting with 0 after {}", events.orphans());
     Ok(0)

@@ -5,7 +5,6 @@ use std::fmt;
 use libc::{c_int, pid_t};
 use log::{debug, info, trace, warn};
 use nix::errno::Errno;
-use nix::poll::{PollTimeout, poll};
 
 use crate::logging::{self, escape::Escaped};
 use crate::procfs::{self, Process};
@@ -15,14 +14,7 @@ use crate::sys::wait::{self, ChildEvent, WaitFor, WaitStatus};
 /// How many children rinit reaps before it checks for a signal to forward.
 const BATCH: usize = 16;
 
-/// After this many failures in a row, rinit gives up until the next signal.
-const FAILURES: u32 = 100;
-
-/// The pause after such a failure, in milliseconds.
-const PAUSE: u8 = 10;
-
 /// What a round of reaping found.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum ReapOutcome {
     /// The main child ended.
     MainEnded(WaitStatus),
@@ -30,18 +22,18 @@ pub(super) enum ReapOutcome {
     MainStopped(Signal),
     /// The main child was continued.
     MainContinued,
-    /// The batch is full, or the call failed and is to be tried again: there may be more.
+    /// The batch is full: there may be more.
     More,
     /// No other child has ended yet.
     Nothing,
     /// There is no child at all.
     NoChildren,
-    /// The call that waits for a child fails again and again.
+    /// The call that waits for a child failed.
     Failed(Errno),
 }
 
 impl ReapOutcome {
-    /// Whether there may be more to reap.
+    /// Whether to reap again without waiting for a signal.
     pub(super) fn stops_early(&self) -> bool {
         !matches!(self, Self::Nothing | Self::NoChildren | Self::Failed(_))
     }
@@ -54,13 +46,12 @@ pub(super) struct Reaper {
     wait_for: WaitFor,
     warn_on_reap: bool,
     orphans: u64,
-    failures_in_a_row: u32,
 }
 
 impl Reaper {
     /// Creates a reaper of the main child and every orphan, or of orphans alone.
     pub(super) fn new(main_child: Option<pid_t>, wait_for: WaitFor, warn_on_reap: bool) -> Self {
-        Self { main_child, wait_for, warn_on_reap, orphans: 0, failures_in_a_row: 0 }
+        Self { main_child, wait_for, warn_on_reap, orphans: 0 }
     }
 
     /// The number of orphans reaped so far, as text.
@@ -77,12 +68,11 @@ impl Reaper {
                 if self.warn_on_reap { wait::peek().filter(|pid| self.main_child != Some(*pid)) } else { None };
             let zombie = zombie.and_then(procfs::child);
             let event = match self.next() {
-                Ok(event) => event,
+                Ok(Some(event)) => event,
+                Ok(None) => return ReapOutcome::Nothing,
                 Err(Errno::ECHILD) if self.main_child.is_none() => return ReapOutcome::NoChildren,
-                Err(errno) => return self.failed(errno),
+                Err(errno) => return ReapOutcome::Failed(errno),
             };
-            self.failures_in_a_row = 0;
-            let Some(event) = event else { return ReapOutcome::Nothing };
             let ChildEvent { pid, status } = event;
             let is_main = self.main_child == Some(pid);
             let stopped_by = status.stopped_by().and_then(Signal::from_number);
@@ -115,14 +105,9 @@ impl Reaper {
         }
     }
 
-    /// Pauses after a failure, so that rinit does not spin.
-    fn failed(&mut self, errno: Errno) -> ReapOutcome {
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        if self.failures_in_a_row >= FAILURES {
-            return ReapOutcome::Failed(errno);
-        }
-        let _ = poll(&mut [], PollTimeout::from(PAUSE));
-        ReapOutcome::More
+    /// From here on no child is the main child.
+    pub(super) fn give_up_main_child(&mut self) {
+        self.main_child = None;
     }
 
     fn log_orphan(&mut self, orphan: ChildEvent, zombie: Option<Process>) {

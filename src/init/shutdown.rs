@@ -6,9 +6,9 @@ use libc::pid_t;
 use log::{info, warn};
 
 use super::events::{Event, EventSource};
-use super::forward;
-use super::job_control::Job;
 use super::reap::ReapOutcome;
+use super::terminal::Terminal;
+use super::{forward, job_control};
 use crate::config::Config;
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
 use crate::signal::{Origin, Signal, SignalInfo};
@@ -18,12 +18,12 @@ const ROUNDS: usize = 256;
 
 /// The processes that the main child leaves behind.
 pub(super) struct Leftovers<'a> {
-    /// Where they are.
+    /// Which processes rinit is responsible for.
     pub(super) scope: SignalScope,
     /// The main child that has ended. Its process group may still have members.
     pub(super) main_child: Option<pid_t>,
-    /// The job that they belong to, if there is a terminal.
-    pub(super) job: Option<&'a Job>,
+    /// The controlling terminal, if there is one.
+    pub(super) terminal: Option<&'a Terminal>,
     /// Those that have been sent SIGTERM already.
     pub(super) asked: Option<AlreadySignalled>,
 }
@@ -57,36 +57,38 @@ impl Leftovers<'_> {
                     }
                 }
                 Event::Reaped(ReapOutcome::NoChildren) if is_empty(self.scope, events) => return,
+                Event::Reaped(ReapOutcome::Failed(errno)) if deadline.is_none() => {
+                    return warn!("cannot wait for the processes that are left: {}", errno.desc());
+                }
                 Event::Reaped(_) => {}
             }
         }
         warn!("the grace period is over: killing every process left");
         self.scope.kill();
-        for _ in 0..ROUNDS {
-            if !events.reap().stops_early() {
-                return;
-            }
-        }
+        reap_all(events);
     }
 
     /// Rewrites and forwards a signal that was taken. Returns the signal that was sent.
     fn receive(&self, config: &Config, info: &SignalInfo) -> Option<Signal> {
         let signal = forward::rewrite(config, info);
-        let stopped = self.job.filter(|_| info.signal == Signal::TSTP && info.origin() == Origin::Kernel);
-        // Without a shell, no process could continue what a Ctrl-Z stops, so rinit drops it.
-        let signal = signal.filter(|_| stopped.is_none_or(|job| job.terminal().has_job_control()));
+        let is_ctrl_z = info.signal == Signal::TSTP && info.origin() == Origin::Kernel;
+        let terminal = self.terminal.filter(|_| is_ctrl_z);
+        if terminal.is_some_and(|terminal| !terminal.has_job_control()) {
+            // Without a shell, no process could continue what the Ctrl-Z stops.
+            return None;
+        }
         if let Some(signal) = signal {
             Recipients::Everyone(self.scope, None).send(signal, Some(info));
         }
-        if let Some(job) = stopped.filter(|job| job.terminal().has_job_control()) {
-            job.suspend();
+        if terminal.is_some() {
+            job_control::suspend();
         }
         signal
     }
 }
 
 /// Whether no process is left, given that rinit has no children. A process that joined from outside
-/// (docker exec, the containers of a pod) is not our child, so waitpid never reports it. If /proc
+/// (docker exec, the containers of a pod) is not our child, so wait4(2) never reports it. If /proc
 /// shows such processes, `events` watches one of them.
 fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
     if scope.is_empty() {
@@ -97,23 +99,21 @@ fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
         is_known = true;
         is_watched = is_watched || events.watch(process.pid);
     });
+    // Without /proc or a pidfd, rinit has to look again and again.
+    events.look_again(!is_watched && (is_known || listed.is_err()));
     // If /proc shows no process that lives, only zombies are left, and their parents outside have
     // to reap them. If no process could be watched, the last one may have ended since.
     listed.is_ok() && (!is_known || (!is_watched && scope.is_empty()))
 }
 
-/// Reaps the children that have ended. Returns whether no process is left then.
+/// Whether no process is left, once the children that have ended are reaped.
 fn is_over(scope: SignalScope, events: &mut EventSource) -> bool {
     // PID 1 finds out with one system call, which counts zombies as processes that are left.
-    if scope == SignalScope::PidNamespace && scope.is_empty() {
-        return true;
-    }
-    for _ in 0..ROUNDS {
-        match events.reap() {
-            ReapOutcome::More => {}
-            ReapOutcome::NoChildren => return scope.is_empty(),
-            _ => return false,
-        }
-    }
-    false
+    (scope == SignalScope::PidNamespace && scope.is_empty())
+        || (matches!(reap_all(events), ReapOutcome::NoChildren) && scope.is_empty())
+}
+
+/// Reaps the children that have ended, but not without limit. Returns the last round's outcome.
+fn reap_all(events: &mut EventSource) -> ReapOutcome {
+    (0..ROUNDS).map(|_| events.reap()).find(|outcome| !outcome.stops_early()).unwrap_or(ReapOutcome::More)
 }

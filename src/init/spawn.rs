@@ -116,8 +116,7 @@ fn become_command(
     if let Err(errno) = discard_stops() {
         return Obstacle::Preparation("take a signal", errno);
     }
-    if let Some(terminal) = terminal.filter(|terminal| terminal.should_give()) {
-        terminal.set_foreground(process::own_pid());
+    if terminal.is_some_and(|terminal| terminal.give_if_due(process::own_pid())) {
         // From here on a Ctrl-Z goes to the child. It must not stop the child before the exec:
         // rinit would stay suspended with it. So the child only records the signal. The exec
         // restores the default action: see execve(2).

@@ -60,7 +60,7 @@ impl Terminal {
     }
 
     /// Whether the foreground is rinit's, the command's or that of a shell that runs below it.
-    pub(super) fn is_with_job(&self, group: pid_t) -> bool {
+    pub(super) fn job_has_foreground(&self, group: pid_t) -> bool {
         self.is_given.get() || self.owns_foreground() || self.foreground() == Ok(group)
     }
 
@@ -74,16 +74,10 @@ impl Terminal {
         self.foreground() == Ok(self.own_group) && (self.own_group != 0 || may_read())
     }
 
-    /// Whether the command is to get the foreground now.
-    pub(super) fn should_give(&self) -> bool {
-        self.is_entitled.get() && self.owns_foreground()
-    }
-
-    /// Gives the foreground to the command's group, if the command is to get it now.
-    pub(super) fn give_if_due(&self, group: pid_t) {
-        if self.should_give() {
-            self.set_foreground(group);
-        }
+    /// Gives the foreground to the command's group, if the command is to get it now. Returns
+    /// whether it got it.
+    pub(super) fn give_if_due(&self, group: pid_t) -> bool {
+        self.is_entitled.get() && self.owns_foreground() && self.set_foreground(group)
     }
 
     /// Gives the foreground to the command's group, which has asked for it by a stop, unless it
@@ -113,7 +107,7 @@ impl Terminal {
 
     /// Makes this group the foreground group. Returns whether that worked. SIGTTOU has to be
     /// blocked: see tcsetpgrp(3).
-    pub(super) fn set_foreground(&self, group: pid_t) -> bool {
+    fn set_foreground(&self, group: pid_t) -> bool {
         let result = tcsetpgrp(&self.descriptor, Pid::from_raw(group));
         if let Err(errno) = result {
             debug!("cannot make group {group} the terminal's foreground: {}", errno.desc());

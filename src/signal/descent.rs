@@ -15,7 +15,7 @@ pub(super) enum Relation {
     Unrelated,
     /// rinit is responsible for it.
     Own,
-    /// Like `Own`, but an ancestor of it is a process for which `Descent::is_responsible` returns
+    /// Like `Own`, but an ancestor of it is a process for which `Descent::is_marked` returns
     /// true.
     Dependent,
 }
@@ -23,22 +23,22 @@ pub(super) enum Relation {
 /// How often rinit looks up the parent of a process again because the parent has just ended.
 const RETRIES: usize = 8;
 
-/// How many parents rinit remembers, during one walk over /proc, whose children it has related to
-/// itself.
+/// How many parents rinit remembers during one walk over /proc, each with the relation of its
+/// children.
 const REMEMBERED: usize = 64;
 
 /// Finds out by their chains of parents how processes are related to rinit.
 pub(super) struct Descent<F> {
     own_pid: pid_t,
-    is_responsible: F,
+    is_marked: F,
     remembered: [(pid_t, Relation); REMEMBERED],
 }
 
 impl<F: Fn(&Process) -> bool> Descent<F> {
-    /// Has related nobody yet. A descendant of a process for which `is_responsible` returns true is
+    /// Knows no relation yet. A descendant of a process for which `is_marked` returns true is
     /// a dependent.
-    pub(super) fn new(is_responsible: F) -> Self {
-        Self { own_pid: process::own_pid(), is_responsible, remembered: [(0, Relation::Unrelated); REMEMBERED] }
+    pub(super) fn new(is_marked: F) -> Self {
+        Self { own_pid: process::own_pid(), is_marked, remembered: [(0, Relation::Unrelated); REMEMBERED] }
     }
 
     /// Whether rinit is responsible for this process, and the process is alive.
@@ -92,7 +92,7 @@ impl<F: Fn(&Process) -> bool> Descent<F> {
                 None => {}
             }
             let process = procfs::process(ancestor)?;
-            is_dependent |= (self.is_responsible)(&process);
+            is_dependent |= (self.is_marked)(&process);
             ancestor = process.parent;
         }
         Some(Relation::Unrelated)

@@ -147,8 +147,8 @@ impl SignalScope {
                 |group: &mut pid_t| *group == process.group && descent.relation_of(process) != Relation::Unrelated;
             let needs_continue = if let Some(group) = job.take_if(is_own_member) {
                 // One call reaches the whole group, even a program that forks again and again and
-                // goes on in the child. A zombie of such a program also shows that the group is
-                // still the command's.
+                // goes on in the child. Even a zombie in it proves that the group's number has not
+                // been used again.
                 send_logged(Signal::TERM, -group);
                 already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
                 true
@@ -167,6 +167,7 @@ impl SignalScope {
                 send_logged(Signal::CONT, process.pid);
             }
         })
+        .map(drop)
     }
 
     /// Kills every process, including those that are started meanwhile.
@@ -203,6 +204,7 @@ impl SignalScope {
                 each(process)
             }
         })
+        .map(drop)
     }
 }
 
@@ -245,6 +247,7 @@ fn send_to_each(
             send_to_one(signal, process.pid, valued);
         }
     })
+    .map(drop)
 }
 
 fn send_to_one(signal: Signal, pid: pid_t, valued: Option<&SignalInfo>) {

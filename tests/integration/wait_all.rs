@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::harness::trace::HeldProcess;
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, in_pid_namespace_of, is_waiting,
     is_waiting_without_deadline, kill, nginx_settings, pid_of, probe, recorded_signals, run, run_with, wait_until,
@@ -18,6 +19,8 @@ tests! {
     with_a_grace_period_sigterm_starts_its_clock,
     another_signal_than_sigterm_starts_no_clock,
     who_joined_from_outside_is_waited_for_as_well,
+    who_joined_from_outside_holds_nobody_up_if_its_end_cannot_be_watched requires [Program("strace")],
+    children_that_cannot_be_waited_for_hold_nobody_up requires [Program("strace")],
     orphans_of_the_daemon_are_reaped_meanwhile,
     the_code_is_the_main_childs_however_it_ended,
     the_variable_is_the_option,
@@ -156,6 +159,43 @@ fn who_joined_from_outside_is_waited_for_as_well() {
     running.kill(libc::SIGUSR2);
     assert!(recorder.wait().unwrap().success());
     assert_eq!(running.exit_code(), 3);
+}
+
+fn who_joined_from_outside_holds_nobody_up_if_its_end_cannot_be_watched() {
+    for fault in ["pidfd_open:error=EPERM", "signalfd4:error=EPERM", "ppoll:error=ENOMEM:when=1", "ppoll:error=ENOMEM"]
+    {
+        println!("{fault}");
+        let temp = TempDir::new();
+        let (file, log) = (temp.file("go"), temp.file("log"));
+        let script = format!("until [ -s {file} ]; do :; done; exit 3");
+        let held = HeldProcess::new(Role::Pid1, &["--wait-all", "sh", "-c", &script], |command| command);
+        let mut traced = held.traced(&["-e", "trace=ppoll,pidfd_open,signalfd4", "-e", &format!("inject={fault}")]);
+        let main_child = wait_until("the command", || children(traced.pid).first().copied());
+        let mut recorder = in_pid_namespace_of(traced.pid).args([&probe(), "record", &log, "12", "0"]).spawn().unwrap();
+        wait_until_ready(&log);
+        fs::write(&file, "go").unwrap();
+        let call = fault.split_once(':').unwrap().0;
+        wait_until("rinit to try to watch", || {
+            (!children(traced.pid).contains(&main_child) && traced.calls().iter().any(|name| name == call))
+                .then_some(())
+        });
+        traced.running.kill(libc::SIGUSR1);
+        wait_until("the signal", || (count_recorded(&log, "10 plain") == 1).then_some(()));
+        traced.running.kill(libc::SIGUSR2);
+        assert!(recorder.wait().unwrap().success());
+        assert_eq!(traced.running.exit_code(), 3, "{fault}");
+    }
+}
+
+fn children_that_cannot_be_waited_for_hold_nobody_up() {
+    for role in BOTH_ROLES {
+        for error in ["ECHILD", "EPERM"] {
+            let held = HeldProcess::new(role, &["--wait-all", "sh", "-c", "exit 3"], |command| command);
+            let inject = format!("inject=wait4,waitid:error={error}");
+            let mut traced = held.traced(&["-e", "trace=wait4,waitid", "-e", &inject]);
+            assert_eq!(traced.running.exit_code(), 125, "{role:?} {error}");
+        }
+    }
 }
 
 fn orphans_of_the_daemon_are_reaped_meanwhile() {

@@ -83,7 +83,7 @@ fn who_may_not_see_other_users_processes_is_told_so() {
         format!("{user} RINIT --zombies"),
         format!("exec {user} RINIT --zombies"),
         format!("exec {user} sh -c 'RINIT --zombies; exit $?'"),
-        "setpriv --bounding-set=-sys_ptrace RINIT --zombies".into(),
+        "setpriv --regid=54325 --clear-groups --bounding-set=-sys_ptrace RINIT --zombies".into(),
     ] {
         for hidden in ["1", "2", "4"] {
             let temp = TempDir::new();
@@ -103,12 +103,22 @@ fn who_may_not_see_other_users_processes_is_told_so() {
 }
 
 fn who_sees_all_in_spite_of_hidepid_is_told_no_more() {
-    for options in ["hidepid=2", "hidepid=2,gid=54327"] {
-        let who = if options.contains("gid") { "setpriv --reuid=54325 --regid=54327 --clear-groups" } else { "" };
+    let exec = "exec setpriv --clear-groups";
+    for (mount, who) in [
+        // By a capability, by the default group, by the mount's group.
+        ("-o hidepid=2 proc /proc", String::new()),
+        ("-o hidepid=4 proc /proc", String::new()),
+        ("-o hidepid=2 proc /proc", format!("{exec} --bounding-set=-sys_ptrace")),
+        ("-o hidepid=2 proc /proc", format!("{exec} --reuid=54325 --regid=0")),
+        ("-o hidepid=2,gid=54327 proc /proc", format!("{exec} --reuid=54325 --regid=54327")),
+        ("-o hidepid=2,gid=54327 proc /proc", "exec setpriv --reuid=54325 --regid=54326 --groups=54327".into()),
+        // Another mount does not count.
+        ("proc /proc && mount -t proc -o hidepid=2 proc /mnt", format!("{exec} --reuid=54325 --regid=54326")),
+    ] {
         let temp = TempDir::new();
         let copy = temp.copy(rinit(), "rinit");
-        let script = format!("mount -t proc -o {options} proc /proc || exit 9; {who} {copy} --zombies; exit $?");
+        let script = format!("mount -t proc {mount} || exit 9; {who} {copy} --zombies; exit $?");
         let outcome = run_to_end(Role::Pid1, program("/bin/sh").args(["-c", &script]));
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{options}");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "no zombies\n"), "{mount} {who}: {}", outcome.stderr);
     }
 }

@@ -322,6 +322,11 @@ pub fn wait_until_stopped(pid: pid_t, stopped: bool) {
 
 /// Whether rinit has nothing left to do about a signal.
 pub fn has_taken(rinit: pid_t, signal: libc::c_int) -> bool {
-    let pending = ["SigPnd", "ShdPnd"].map(|name| u64::from_str_radix(&status_line(rinit, name).unwrap(), 16).unwrap());
-    pending.iter().all(|mask| mask >> (signal - 1) & 1 == 0) && is_waiting(rinit)
+    !is_pending(rinit, signal) && is_waiting(rinit)
+}
+
+/// Whether a signal has been sent to a process that has not taken it yet.
+pub fn is_pending(pid: pid_t, signal: libc::c_int) -> bool {
+    let pending = ["SigPnd", "ShdPnd"].map(|name| u64::from_str_radix(&status_line(pid, name).unwrap(), 16).unwrap());
+    pending.iter().any(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use libc::{c_int, pid_t};
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session};
-use crate::harness::shell::{has_taken, wait_until_stopped};
+use crate::harness::shell::{has_taken, is_pending, wait_until_stopped};
 use crate::harness::trace::HeldProcess;
 use crate::harness::{
     BOTH_ROLES, Role, TempDir, children, command, kill, probe, rinit, state, wait_until, wait_until_ready,
@@ -16,6 +16,7 @@ tests! {
     requires [Namespaces];
     a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
     ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job requires [Program("strace")],
+    ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
     ctrl_z_before_the_command_has_its_own_group_suspends_the_job requires [Program("strace")],
@@ -76,18 +77,23 @@ fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
     }
 }
 
-fn ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job() {
-    // rinit is held after each signal that it sends.
-    let strace = "strace -DDD -o /dev/null -e trace=kill -e inject=kill:delay_exit=500000";
-    // The foreground stays with rinit's group, so rinit gets the keys' signals.
-    let mut session = Session::shell(BASH);
-    session.line(&format!("{strace} $INIT {} hold | cat", probe()));
-    let (job, command) = wait_until("the command", || {
+/// Starts a job under bash whose rinit is held by strace, at each of these calls. The foreground stays with rinit's group, so
+/// rinit gets the keys' signals. Returns the pids of rinit and the command.
+fn start_held_job(session: &mut Session, strace: &str, init: &str) -> (pid_t, pid_t) {
+    session.line(&format!("strace -DDD -o /dev/null {strace} {init} {} hold | cat", probe()));
+    wait_until("the command", || {
         let job = *children(session.leader.pid).first()?;
         let command = *children(job).first()?;
         (std::fs::read_link(format!("/proc/{command}/exe")).ok()? == std::fs::canonicalize(probe()).unwrap())
             .then_some((job, command))
-    });
+    })
+}
+
+fn ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job() {
+    let mut session = Session::shell(BASH);
+    // It is held after each signal that it sends.
+    let strace = "-e trace=kill -e inject=kill:delay_exit=500000";
+    let (job, command) = start_held_job(&mut session, strace, "$INIT");
     for _ in 0..2 {
         session.press(CTRL_Z);
         session.expect("Stopped");
@@ -106,6 +112,30 @@ fn ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job() {
     }
     session.press(CTRL_C);
     session.prompt();
+}
+
+fn ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again() {
+    let temp = TempDir::new();
+    for init in [temp.copy(rinit(), "rinit"), temp.copy(rinit(), "dumb-init") + " -c"] {
+        let mut session = Session::shell(BASH);
+        // It is held before each signal that it takes.
+        let strace = "-e trace=rt_sigtimedwait -e inject=rt_sigtimedwait:delay_enter=500000";
+        let (job, command) = start_held_job(&mut session, strace, &init);
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        session.line("fg");
+        wait_until("rinit to be sent the continue", || {
+            (is_pending(job, libc::SIGCONT) || state(command) != Some('T')).then_some(())
+        });
+        session.press(CTRL_Z);
+        session.expect("Stopped");
+        session.prompt();
+        session.line("fg");
+        wait_until_stopped(command, false);
+        session.press(CTRL_C);
+        session.prompt();
+    }
 }
 
 fn a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal() {

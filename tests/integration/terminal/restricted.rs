@@ -10,14 +10,15 @@ use libc::pid_t;
 use crate::harness::pty::{CTRL_C, CTRL_Z, Session, group_of};
 use crate::harness::shell::{UserShell, wait_until_stopped};
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, command, kill, open_descriptors, probe, program, rinit, state, status_line,
-    wait_until,
+    BOTH_ROLES, Role, Running, TempDir, command, is_waiting, kill, open_descriptors, probe, program, rinit, state,
+    status_line, wait_until,
 };
 
 tests! {
     requires [Namespaces];
     a_sandbox_that_refuses_the_hand_over_makes_no_loop,
     a_sandbox_that_refuses_the_hand_over_makes_no_loop_in_a_job requires [Program("zsh")],
+    a_sandbox_that_refuses_to_change_the_mask_makes_no_loop_in_a_job requires [Program("zsh"), Program("strace")],
     what_is_no_terminal_is_not_taken_for_one,
     a_terminal_is_found_by_standard_input_where_dev_tty_is_something_else,
     a_job_is_stopped_by_nobody_where_dev_tty_is_something_else,
@@ -74,6 +75,29 @@ fn a_sandbox_that_refuses_the_hand_over_makes_no_loop_in_a_job() {
         user.prompt();
         user.wait_until_alone();
         assert!(user.has_foreground());
+    });
+}
+
+fn a_sandbox_that_refuses_to_change_the_mask_makes_no_loop_in_a_job() {
+    // rinit starts with the first call. With the others it would stop itself.
+    let strace = "strace -DDD -o /dev/null -e trace=rt_sigprocmask -e inject=rt_sigprocmask:error=EPERM:when=2+";
+    UserShell::each(|user| {
+        for (line, keys) in [("INIT HOLD", CTRL_Z), ("INIT HOLD | HOLD", CTRL_Z), ("INIT HOLD", "")] {
+            user.enter(&format!("{strace} {line}"));
+            let job = user.started_job();
+            wait_until("rinit to wait", || is_waiting(job.rinit).then_some(()));
+            if keys.is_empty() {
+                kill(job.command, libc::SIGSTOP);
+            } else {
+                user.press(keys);
+            }
+            wait_until_idle([job.rinit, job.command]);
+            kill(job.rinit, libc::SIGTERM);
+            kill(job.rinit, libc::SIGCONT);
+            user.end_probes();
+            user.prompt();
+            user.wait_until_alone();
+        }
     });
 }
 
