@@ -78,12 +78,13 @@ fn look() -> Result<Look, Error> {
 fn hides_other_users() -> bool {
     let content = |file| fs::read_to_string(file).unwrap_or_default();
     let mounts = content("/proc/self/mounts");
-    let mount = mounts.lines().rfind(|line| line.split(' ').nth(1) == Some("/proc")).unwrap_or_default();
-    let option = |name| mount.split([' ', ',']).find_map(|word| word.strip_prefix(name));
+    let is_proc = |line: &&str| line.split(' ').nth(1) == Some("/proc");
+    let options = mounts.lines().filter(is_proc).last().and_then(|line| line.split(' ').nth(3)).unwrap_or_default();
+    let option = |name| options.split(',').find_map(|option| option.strip_prefix(name));
     let Some(mode) = option("hidepid=") else { return false };
     // The members of a group see all processes: without the option gid, those of the group 0
     // outside any user namespace.
-    let maps_root = || content("/proc/self/gid_map").split_whitespace().take(2).eq(["0", "0"]);
+    let maps_root = || content("/proc/self/gid_map").split_ascii_whitespace().take(2).eq(["0", "0"]);
     let group = option("gid=").or_else(|| maps_root().then_some("0")).filter(|_| !matches!(mode, "4" | "ptraceable"));
     let group = group.and_then(|group| group.parse().ok()).map(Gid::from_raw);
     let is_member = |group| getegid() == group || getgroups().is_ok_and(|groups| groups.contains(&group));
