@@ -92,8 +92,8 @@ fn a_sandbox_that_refuses_to_change_the_mask_makes_no_loop_in_a_job() {
                 user.press(keys);
             }
             wait_until_idle([job.rinit, job.command]);
+            kill(job.command, libc::SIGCONT);
             kill(job.rinit, libc::SIGTERM);
-            kill(job.rinit, libc::SIGCONT);
             user.end_probes();
             user.prompt();
             user.wait_until_alone();
