@@ -302,6 +302,7 @@ fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
     wait_until_ready(&log);
     let entered = children(parent.0.id() as i32)[0];
     kill(parent.0.id() as i32, libc::SIGSTOP);
+    wait_until("the parent to be stopped", || (state(parent.0.id() as i32) == Some('T')).then_some(()));
     fs::write(&file, "go").unwrap();
     wait_until("it to have ended", || (state(entered) == Some('Z')).then_some(()));
     // The kernel does not let PID 1 go before all others have been reaped, so this is how far it comes: do_exit() has

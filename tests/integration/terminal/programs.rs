@@ -151,6 +151,7 @@ fn a_shell_of_another_user_is_suspended_and_resumed() {
         for _ in 0..2 {
             // With -a it continues one process after the other, and su continues the shell as well.
             wait_until("rinit to have nothing to do", || is_waiting(job.rinit).then_some(()));
+            wait_until("su to wait for the shell", || (state(job.command) == Some('S')).then_some(()));
             user.line("suspend");
             user.expect_stopped();
             assert!(user.has_foreground());
