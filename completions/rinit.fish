@@ -2,7 +2,7 @@ complete -c rinit -s r -l rewrite -d 'Forward signal TO in place of FROM; TO 0 o
 complete -c rinit -s p -l parent-death-signal -d 'If rinit\'s parent dies, receive SIGNAL and forward it [env: RINIT_PARENT_DEATH_SIGNAL]' -r
 complete -c rinit -s e -l remap-exit -d 'Exit with 0 if the command\'s code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list [env: RINIT_REMAP_EXIT]' -r
 complete -c rinit -l grace -d 'When the command has ended, send SIGTERM to every process left, and kill those that have not ended after this time; without it, exit at once [env: RINIT_GRACE]' -r
-complete -c rinit -l kill-after -d 'Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, never [env: RINIT_KILL_AFTER]' -r
+complete -c rinit -l kill-after -d 'Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, or with 0, never [env: RINIT_KILL_AFTER]' -r
 complete -c rinit -l install -d 'Copy this binary to PATH, a file or a directory, and exit' -r -F
 complete -c rinit -s c -l single-child -d 'Forward signals to the main child alone, not to its process group [env: RINIT_SINGLE_CHILD]'
 complete -c rinit -s a -l all -d 'Forward signals to every process, daemons included [env: RINIT_ALL]'
@@ -15,4 +15,4 @@ complete -c rinit -s h -l help -d 'Print this help'
 complete -c rinit -s V -l version -d 'Print the version'
 complete -c rinit -s l -l license -d 'Print the license'
 complete -c rinit -s s -l subreaper -d 'No effect: rinit is always a subreaper if it is not PID 1'
-complete -c rinit -s g -l kill-process-group -d 'Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; otherwise no effect, since that is the default [env: RINIT_KILL_PROCESS_GROUP]'
+complete -c rinit -s g -l kill-process-group -d 'Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; otherwise that is the default [env: RINIT_KILL_PROCESS_GROUP]'

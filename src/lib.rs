@@ -22,7 +22,7 @@ use nix::errno::Errno;
 
 use config::{Action, Config, Verbosity};
 use error::Error;
-use persona::Persona;
+use persona::{Persona, RINIT};
 use signal::SignalSet;
 use sys::arguments::Arguments;
 use sys::environment;
@@ -33,8 +33,11 @@ use sys::environment;
 pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
     let persona = Persona::of(arguments.first().unwrap_or_default().to_bytes());
     // Read once and passed on, to save system calls at the start.
-    let pid = sys::process::own_pid();
+    let pid = sys::process::own_pid_at_start();
     let action = cli::parse(persona, arguments.skip(1), &environment::variable);
+    // No other init has the one-shot modes, so their exit codes are rinit's under every name.
+    let is_one_shot = matches!(action, Ok(Action::OneShot(_)));
+    let failure = if is_one_shot { RINIT.codes.failure } else { persona.codes.failure };
     let result = match (action, mask) {
         (Ok(Action::Run(config, command)), Ok(mask)) => {
             start_logging(&config, pid);
@@ -53,11 +56,11 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
         // counts.
         logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
         log::error!("{error}");
-        persona.codes.failure
+        failure
     })
 }
 
 fn start_logging(config: &Config, pid: pid_t) {
     logging::init(&config.verbosity, pid);
-    cli::warn_of_ignored(config.persona);
+    cli::warn_of_ignored(config);
 }

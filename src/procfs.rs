@@ -109,7 +109,8 @@ pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, U
 pub(crate) fn last_pid() -> Option<pid_t> {
     let mut buffer = [0; 128];
     let line = std::str::from_utf8(file::read(c"/proc/loadavg", &mut buffer).ok()?).ok()?;
-    line.split_ascii_whitespace().next_back()?.parse().ok()
+    // gVisor shows 0.
+    line.split_ascii_whitespace().next_back()?.parse().ok().filter(|pid| *pid > 0)
 }
 
 /// A process, if /proc shows it.
@@ -123,8 +124,8 @@ pub(crate) fn child(pid: pid_t) -> Option<Process> {
     process(pid).filter(|child| child.parent == process::own_pid())
 }
 
-/// Whether a child of rinit catches or ignores a signal. False if /proc does not tell. Out of line,
-/// so that the buffer is not in the loop's stack frame.
+/// Whether a child of rinit catches or ignores a signal. False if /proc does not tell. Out of
+/// line, so that the buffer is not in the loop's stack frame.
 #[inline(never)]
 pub(crate) fn handles(pid: pid_t, signal: Signal) -> bool {
     child(pid).is_some_and(|child| child.handled >> signal.index() & 1 == 1)

@@ -116,7 +116,7 @@ fn exit_options() -> Vec<Arg> {
         ),
         flag(WAIT_ALL.option).help("When the command has ended, wait until every process left has ended by itself"),
         value(KILL_AFTER.option, "DURATION").help(
-            "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, never",
+            "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, or with 0, never",
         ),
     ];
     section("Exit", arguments)
@@ -159,7 +159,7 @@ fn compatibility_options() -> Vec<Arg> {
             .help("No effect: rinit is always a subreaper if it is not PID 1"),
         flag(GROUP.option).short('g').hide_short_help(true).help(
             "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
-             otherwise no effect, since that is the default",
+             otherwise that is the default",
         ),
     ];
     section("For users of tini and catatonit", arguments)

@@ -87,8 +87,9 @@ fn request(cli: &CliArgs<'_>, words: Arguments) -> Result<Request, Error> {
     let command = words.last(cli.values(names::COMMAND).count());
     let print = |text| Ok(Request::OneShot(OneShot::Print(text)));
     if cli.flag(names::HELP) {
-        let is_short = words.iter().any(|word| word.to_bytes() == b"-h");
-        return print(if is_short { SHORT_HELP } else { LONG_HELP });
+        let before = words.iter().take(words.count() - command.count());
+        let is_long = before.map(CStr::to_bytes).any(|word| word.starts_with(b"--h"));
+        return print(if is_long { LONG_HELP } else { SHORT_HELP });
     }
     if cli.flag(names::VERSION) {
         return print(VERSION);
@@ -184,7 +185,7 @@ fn config(persona: &'static Persona, cli: &CliArgs<'_>, variables: Variables<'_>
         parent_death_signal: settings.single(names::PARENT_DEATH_SIGNAL, values::signal)?,
         grace: settings.single(names::GRACE, values::duration)?.unwrap_or_default(),
         wait_all: settings.boolean(names::WAIT_ALL)?,
-        kill_after: settings.single(names::KILL_AFTER, values::duration)?,
+        kill_after: settings.single(names::KILL_AFTER, values::duration)?.filter(|after| !after.is_zero()),
         warn_on_reap: settings.boolean(names::WARN_ON_REAP)?,
         verbosity: verbosity(persona, &settings)?,
     })
@@ -208,7 +209,7 @@ fn target(persona: &'static Persona, settings: &Settings<'_>) -> Result<Target, 
     let candidates = [
         (single_child, Target::MainChild),
         (all, Target::Everyone),
-        (cli.flag(names::GROUP.option) && persona.target != Target::Group, Target::Group),
+        (cli.flag(names::GROUP.option), Target::Group),
         (single_child_variable, Target::MainChild),
         (all_variable, Target::Everyone),
         (group_variable && persona.target != Target::Group, Target::Group),

@@ -5,8 +5,9 @@ use log::warn;
 
 use super::definition::SETTINGS;
 use super::nearest::nearest;
+use crate::config::{Config, Target, Verbosity};
 use crate::logging::escape::Escaped;
-use crate::persona::Persona;
+use crate::persona::Meaning;
 use crate::sys::environment;
 
 const OWN: &str = "RINIT_";
@@ -15,18 +16,29 @@ const OWN: &str = "RINIT_";
 /// would change what another init does. Other variables that begin with `RINIT_` are ignored
 /// without a warning: Kubernetes sets `RINIT_SERVICE_HOST` and the like in pods beside a service
 /// that is named rinit.
-pub(crate) fn warn_of_ignored(persona: &'static Persona) {
+pub(crate) fn warn_of_ignored(config: &Config) {
     for (_, rest) in environment::entries_with(OWN) {
         warn_of_slip(rest.to_bytes());
     }
-    for other in persona.others() {
+    for other in config.persona.others() {
         for variable in other.variables {
             let value = environment::variable(variable.name);
-            if let Some(meaning) = value.and_then(|value| (variable.meaning)(&value.to_string_lossy())) {
+            let meaning = value.and_then(|value| (variable.meaning)(&value.to_string_lossy()));
+            if let Some(meaning) = meaning.filter(|meaning| !is_met(*meaning, config)) {
                 let (name, option, owner) = (variable.name, meaning.option(), other.name());
                 warn!("ignoring {name}, which is for {owner}; use {option}, or start rinit under the name {owner}");
             }
         }
+    }
+}
+
+/// Whether the options ask for the same.
+fn is_met(meaning: Meaning, config: &Config) -> bool {
+    match meaning {
+        // The default asks for it as well, so this tells nothing about the options.
+        Meaning::Group => false,
+        Meaning::MainChild => config.target == Target::MainChild,
+        Meaning::Level(level) => config.verbosity == Verbosity::Level(level),
     }
 }
 

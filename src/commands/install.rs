@@ -3,7 +3,7 @@
 //!
 //! rinit's image may hold nothing but the binary, so the copy needs nothing else, not even /proc.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::logging::escape::Escaped;
-use crate::sys::process;
+use crate::signal::{self, SignalSet};
+use crate::sys::{self, process};
 
 /// How many temporary files of other processes are skipped.
 const NUMBERS: u32 = 1000;
@@ -23,21 +24,31 @@ const NUMBERS: u32 = 1000;
 ///
 /// # Errors
 /// [`Error::Io`] with the file that could not be read or written, [`Error::Usage`] if `path` is
-/// neither a regular file nor a directory nor a new name. No half-written file stays.
+/// neither a regular file nor a directory nor a new name. No half-written file stays, unless rinit
+/// is killed by SIGKILL.
 pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
     let path = Path::new(path);
     let target = if path.is_dir() { path.join("rinit") } else { path.to_owned() };
     let shown = Escaped::os(target.as_os_str());
     let cannot = |error| Error::Io(format!("cannot install to '{shown}'"), error);
     if target.file_name().is_none() {
-        return Err(cannot(io::Error::from_raw_os_error(libc::EISDIR)));
+        return Err(cannot(fs::metadata(&target).err().unwrap_or(io::Error::from_raw_os_error(libc::EISDIR))));
     }
     if let Some(kind) = foreign_kind(&target).map_err(cannot)? {
         let accepted = "give a new name, a regular file or a directory";
         return Err(Error::Usage(format!("cannot install to '{shown}': it is {kind}; {accepted}")));
     }
     let mut own = open_own_binary().map_err(|error| Error::Io("cannot read rinit's own binary".into(), error))?;
-    let (temporary, copy) = create_beside(&target).map_err(cannot)?;
+    // From here on a signal that ends rinit also removes the temporary file.
+    let mask = signal::set_mask(SignalSet::ALL);
+    let created = create_beside(&target);
+    if let Ok((temporary, _)) = &created
+        && let Ok(temporary) = CString::new(temporary.as_os_str().as_bytes())
+    {
+        sys::signal::remove_on_exit(Box::leak(temporary.into_boxed_c_str()));
+    }
+    let _ = mask.and_then(signal::set_mask);
+    let (temporary, copy) = created.map_err(cannot)?;
     let result = write(&mut own, copy).and_then(|()| fs::rename(&temporary, &target));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);

@@ -5,6 +5,7 @@ pub(crate) mod zombies;
 
 use libc::STDOUT_FILENO;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config::OneShot;
 use crate::error::Error;
@@ -18,11 +19,17 @@ use crate::sys::{self, descriptor, process};
 /// As for [`print()`], [`install::install`] and [`zombies::list`].
 #[inline(never)]
 pub(crate) fn run(one_shot: OneShot, mask: Result<SignalSet, Errno>) -> Result<u8, Error> {
-    if process::own_pid() == 1 {
-        // The kernel drops a signal that PID 1 does not handle: see pid_namespaces(7).
+    let installs = matches!(one_shot, OneShot::Install(_));
+    if installs || process::own_pid() == 1 {
+        // The kernel drops a signal that PID 1 does not handle: see pid_namespaces(7). A copy that
+        // is not complete has to be removed.
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
             let _ = sys::signal::exit_on(signal.number());
         }
+    }
+    if installs {
+        // A limit on the size of a file is an error then: see setrlimit(2).
+        let _ = Signal::XFSZ.set_ignored(true);
     }
     if let Ok(mask) = mask {
         let _ = signal::set_mask(mask);
@@ -46,6 +53,11 @@ pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
             Ok(0) => return error(Errno::EIO),
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
+            // The reader's end may have set O_NONBLOCK.
+            Err(Errno::EAGAIN) => {
+                let stdout = descriptor::standard(STDOUT_FILENO);
+                let _ = poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PollTimeout::NONE);
+            }
             Err(errno) => return error(errno),
         }
     }

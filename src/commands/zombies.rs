@@ -79,7 +79,7 @@ fn hides_other_users() -> bool {
     let content = |file| fs::read_to_string(file).unwrap_or_default();
     let mounts = content("/proc/self/mounts");
     let is_proc = |line: &&str| line.split(' ').nth(1) == Some("/proc");
-    let options = mounts.lines().filter(is_proc).last().and_then(|line| line.split(' ').nth(3)).unwrap_or_default();
+    let options = mounts.lines().rfind(is_proc).and_then(|line| line.split(' ').nth(3)).unwrap_or_default();
     let option = |name| options.split(',').find_map(|option| option.strip_prefix(name));
     let Some(mode) = option("hidepid=") else { return false };
     // The members of a group see all processes: without the option gid, those of the group 0

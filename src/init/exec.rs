@@ -76,8 +76,8 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
 }
 
 /// Executes a file of this directory. `N` is the room for its path. Returns the best reason so far,
-/// and whether the search goes on: another directory may have a file that runs. Out of line, so that
-/// the small buffer and the large one are not in one stack frame.
+/// and whether the search goes on: another directory may have a file that runs. Out of line, so
+/// that the small buffer and the large one are not in one stack frame.
 #[inline(never)]
 fn execute_in<const N: usize>(
     directory: &[u8],

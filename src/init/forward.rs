@@ -26,7 +26,7 @@ impl Forwarding {
     pub(super) fn recipients(&self, signal: Signal, info: &SignalInfo) -> Recipients {
         let is_for_job = info.origin() == Origin::Kernel || (signal == Signal::CONT && self.has_job_control);
         match self.target {
-            Target::MainChild if is_for_job => self.job(),
+            Target::MainChild if is_for_job => Recipients::Job(self.main_child),
             _ => self.target(),
         }
     }
@@ -35,21 +35,16 @@ impl Forwarding {
     pub(super) fn target(&self) -> Recipients {
         match self.target {
             Target::MainChild => Recipients::MainChild(self.main_child),
-            Target::Group => self.job(),
+            Target::Group => Recipients::Job(self.main_child),
             Target::Everyone => Recipients::Everyone(self.scope, Some(self.main_child)),
         }
-    }
-
-    /// The main child and its group.
-    fn job(&self) -> Recipients {
-        Recipients::Job(self.main_child)
     }
 }
 
 /// The signal to forward in place of the one that was taken. `None` if there is none.
 pub(super) fn rewrite(config: &Config, info: &SignalInfo) -> Option<Signal> {
     log_received(info);
-    if !info.signal.is_forwarded() {
+    if !info.signal.is_forwarded() || is_about_rinit(info) {
         return None;
     }
     let signal = config.rewrites.apply(info.signal);
@@ -57,6 +52,12 @@ pub(super) fn rewrite(config: &Config, info: &SignalInfo) -> Option<Signal> {
         debug!("{} is dropped: --rewrite asks for it", info.signal);
     }
     signal
+}
+
+/// Whether the kernel sent it because rinit itself has used much processor time: see setrlimit(2),
+/// setitimer(2).
+fn is_about_rinit(info: &SignalInfo) -> bool {
+    info.origin() == Origin::Kernel && matches!(info.signal, Signal::XCPU | Signal::VTALRM | Signal::PROF)
 }
 
 /// Forwards a signal. If the signal is SIGTERM and there is a grace period, returns its recipients,

@@ -103,8 +103,8 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     if let Some(signal) = config.parent_death_signal {
         receive_parent_death(signal, pid)?;
     }
-    // rinit's starter may have set SIGKILL as well. If PID 1 dies, the kernel kills every process of
-    // the namespace, so its command needs no such setting.
+    // rinit's starter may have set SIGKILL as well. If PID 1 dies, the kernel kills every process
+    // of the namespace, so its command needs no such setting.
     let is_inherited = || nix::sys::prctl::get_pdeathsig() == Ok(Some(nix::sys::signal::SIGKILL));
     let dies_with_parent = pid != 1 && (config.parent_death_signal == Some(Signal::KILL) || is_inherited());
     // PID 1 adopts the orphans of its namespace anyway: see pid_namespaces(7).
@@ -122,7 +122,8 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
 }
 
 /// Asks the kernel for this signal on the parent's death: see PR_SET_PDEATHSIG(2const). If the
-/// parent has died already, rinit sends itself the signal.
+/// parent has died already, rinit sends itself the signal. If the parent is outside the PID
+/// namespace, rinit cannot find out.
 fn receive_parent_death(signal: Signal, pid: pid_t) -> Result<(), Error> {
     let parent = process::parent_pid();
     process::set_parent_death_signal(signal.number())
@@ -170,6 +171,7 @@ impl Supervisor<'_> {
             && config.starts_session()
             && let Some(signal) = config.rewrites.apply(Signal::TERM)
         {
+            // If the group is empty, its number is free again, as with the original.
             send_logged(signal, -main_child);
         }
         let (scope, terminal, asked) = (self.forwarding.scope, self.job.as_ref().map(Job::terminal), self.asked);

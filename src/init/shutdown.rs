@@ -99,6 +99,7 @@ fn is_empty(scope: SignalScope, events: &mut EventSource) -> bool {
         is_known = true;
         is_watched = is_watched || events.watch(process.pid);
     });
+    is_known |= listed == Ok(true);
     // Without /proc or a pidfd, rinit has to look again and again.
     events.look_again(!is_watched && (is_known || listed.is_err()));
     // If /proc shows no process that lives, only zombies are left, and their parents outside have

@@ -113,7 +113,7 @@ fn become_command(
     if takes_terminal {
         terminal::acquire_terminal();
     }
-    if let Err(errno) = discard_stops() {
+    if let Err(errno) = discard_doubles() {
         return Obstacle::Preparation("take a signal", errno);
     }
     if terminal.is_some_and(|terminal| terminal.give_if_due(process::own_pid())) {
@@ -139,13 +139,13 @@ fn become_command(
     Obstacle::Exec(refusal)
 }
 
-/// Discards stop signals that were sent to rinit's group while the child was still in it. rinit has
-/// received each of them too, and forwards it. A child that is stopped before the exec would keep
-/// rinit suspended.
-fn discard_stops() -> Result<(), Errno> {
-    let stops = SignalSet::EMPTY.with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
+/// Discards stop signals and real-time signals that were sent to rinit's group while the child was
+/// still in it. rinit has received each of them too, and forwards it. A child that is stopped
+/// before the exec would keep rinit suspended. A real-time signal would arrive twice; other signals
+/// do not queue, see signal(7).
+fn discard_doubles() -> Result<(), Errno> {
     loop {
-        match signal::wait(stops, Some(Duration::ZERO)) {
+        match signal::wait(SignalSet::STOPS_AND_REAL_TIME, Some(Duration::ZERO)) {
             Ok(_) => {}
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
             Err(errno) => return Err(errno),

@@ -5,8 +5,12 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
-/// Bytes as text on one line. Control characters, invisible characters and invalid UTF-8 are
-/// escaped, so that a name can neither forge a line nor control the reader's terminal.
+/// How many bytes are shown. A longer text would leave no room for the rest of a message.
+const SHOWN: usize = 512;
+
+/// Bytes as text on one line, at most [`SHOWN`] of them. Control characters, invisible characters
+/// and invalid UTF-8 are escaped, so that a name can neither forge a line nor control the reader's
+/// terminal.
 pub(crate) struct Escaped<'a>(&'a [u8]);
 
 impl<'a> Escaped<'a> {
@@ -23,7 +27,8 @@ impl<'a> Escaped<'a> {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
+        let (shown, rest) = self.0.split_at_checked(SHOWN).unwrap_or((self.0, &[]));
+        for chunk in shown.utf8_chunks() {
             for letter in chunk.valid().chars() {
                 if letter.is_control() || is_invisible(letter) {
                     write!(out, "{}", letter.escape_default())?;
@@ -35,7 +40,7 @@ impl fmt::Display for Escaped<'_> {
                 write!(out, "\\x{byte:02x}")?;
             }
         }
-        Ok(())
+        out.write_str(if rest.is_empty() { "" } else { " [cut]" })
     }
 }
 
@@ -59,6 +64,12 @@ mod tests {
     #[test]
     fn plain_names_stay_as_they_are() {
         assert_eq!(shown("sleep (größe)".as_bytes()), "sleep (größe)");
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        assert_eq!(shown(&[b'x'; SHOWN]), "x".repeat(SHOWN));
+        assert_eq!(shown(&[b'x'; SHOWN + 1]), "x".repeat(SHOWN) + " [cut]");
     }
 
     #[test]

@@ -50,11 +50,12 @@ pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
     }
 }
 
-/// Sets the filter. Returns its highest level. Out of line, so that a start without a filter does
+/// Sets the filter. A part of rinit that it does not name logs warnings and errors. Returns its
+/// highest level. Out of line, so that a start without a filter does
 /// not have the Builder's stack frame.
 #[inline(never)]
 fn set_filter(filter: &str) -> LevelFilter {
-    FILTER.get_or_init(|| Builder::new().parse_filters(filter).build()).filter()
+    FILTER.get_or_init(|| Builder::new().filter_level(LevelFilter::Warn).parse_filters(filter).build()).filter()
 }
 
 struct Messages;

@@ -26,8 +26,12 @@ const PTMX: dev_t = libc::makedev(5, 2);
 /// Writes a line, or as much of it as stderr takes at once. Returns how many bytes it took.
 pub(super) fn write(line: &[u8]) -> usize {
     let stderr = descriptor::standard(libc::STDERR_FILENO);
-    let Ok(status) = nix::sys::stat::fstat(stderr) else { return 0 };
-    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    let (kind, device) = match nix::sys::stat::fstat(stderr) {
+        Ok(status) => (SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()), status.st_rdev),
+        Err(Errno::EBADF) => return 0,
+        // A file that is too large for this C library's structure.
+        Err(_) => (SFlag::S_IFREG, 0),
+    };
     let written = match kind {
         SFlag::S_IFIFO => match descriptor::write_no_wait(stderr, line) {
             // This kernel does not support the flag for pipes, or a sandbox refuses the call.
@@ -38,7 +42,7 @@ pub(super) fn write(line: &[u8]) -> usize {
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             nix::sys::socket::send(stderr.as_raw_fd(), line, flags)
         }
-        SFlag::S_IFCHR if isatty(stderr) == Ok(true) => write_to_terminal(stderr, status.st_rdev, line),
+        SFlag::S_IFCHR if isatty(stderr) == Ok(true) => write_to_terminal(stderr, device, line),
         // A file, /dev/null and /dev/full are always ready. Another device tells whether it is.
         _ if has_room(stderr) => nix::unistd::write(stderr, line),
         _ => Err(Errno::EAGAIN),

@@ -42,8 +42,8 @@ impl SignalInfo {
 
     /// Whether it carries a value, as sigqueue(3) sends one. If the code is negative, a process has
     /// sent the signal with a value, or without one if the code is SI_TKILL. The kernel itself uses
-    /// negative codes only for requests that an exec cancels: see timer_create(2), mq_notify(3),
-    /// aio(7).
+    /// negative codes only for what a process has asked to be told of: see timer_create(2),
+    /// mq_notify(3), aio(7), F_SETSIG in fcntl(2).
     pub(crate) fn has_value(&self) -> bool {
         self.raw.si_code < 0 && self.raw.si_code != libc::SI_TKILL
     }

@@ -61,6 +61,12 @@ impl Signal {
     pub const CHLD: Self = Self(libc::SIGCHLD as u8);
     /// What a write to a pipe without a reader raises.
     pub(crate) const PIPE: Self = Self(libc::SIGPIPE as u8);
+    /// A limit on processor time is reached.
+    pub(crate) const XCPU: Self = Self(libc::SIGXCPU as u8);
+    /// A timer of the process's own time has run out.
+    pub(crate) const VTALRM: Self = Self(libc::SIGVTALRM as u8);
+    /// A timer of the process's own and the kernel's time for it has run out.
+    pub(crate) const PROF: Self = Self(libc::SIGPROF as u8);
     /// What a write beyond the limit on a file's size raises.
     pub(crate) const XFSZ: Self = Self(libc::SIGXFSZ as u8);
 

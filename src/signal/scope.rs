@@ -62,17 +62,22 @@ impl Recipients {
             (Self::Everyone(SignalScope::PidNamespace, _), None) => send_logged(signal, -1),
             (Self::Everyone(scope, main_child), _) => {
                 let mut descent = Descent::new(|_| false);
-                if let Err(error) = send_to_each(signal, valued, |process| descent.includes(process)) {
-                    match scope {
-                        SignalScope::PidNamespace => {
-                            warn!("{signal} loses its value: it cannot be queued to each process: {error}");
-                            send_logged(signal, -1);
-                        }
-                        SignalScope::Descendants => {
-                            warn!("cannot find the descendants to send {signal} to: {error}");
-                            // Without /proc, rinit can still reach the main child's group.
-                            main_child.iter().for_each(|main_child| send_to_job(signal, *main_child));
-                        }
+                let mut missed = main_child;
+                let is_meant = |process: &Process| {
+                    missed.take_if(|pid| *pid == process.pid);
+                    descent.includes(process)
+                };
+                match (send_to_each(signal, valued, is_meant), scope) {
+                    // /proc may hide the main child: see hidepid in proc(5).
+                    (Ok(_), _) => missed.iter().for_each(|pid| send_to_one(signal, *pid, valued)),
+                    (Err(error), SignalScope::PidNamespace) => {
+                        warn!("{signal} loses its value: it cannot be queued to each process: {error}");
+                        send_logged(signal, -1);
+                    }
+                    (Err(error), SignalScope::Descendants) => {
+                        warn!("cannot find the descendants to send {signal} to: {error}");
+                        // Without /proc, rinit can still reach the main child's group.
+                        main_child.iter().for_each(|main_child| send_to_job(signal, *main_child));
                     }
                 }
             }
@@ -91,10 +96,6 @@ pub(crate) struct AlreadySignalled {
 }
 
 impl AlreadySignalled {
-    fn is_main_child_alone(&self) -> bool {
-        matches!(self.recipients, Recipients::MainChild(_))
-    }
-
     fn includes(&self, process: &Process) -> bool {
         self.moment.is_after_start_of(process)
             && match self.recipients {
@@ -125,7 +126,7 @@ impl SignalScope {
         if self == Self::PidNamespace && already.is_none() {
             return ask_namespace();
         }
-        if let Err(error) = self.request_exit_of_each(job, already) {
+        if let Err(error) = request_exit_of_each(job, already) {
             match self {
                 Self::PidNamespace => {
                     debug!("processes that have been sent SIGTERM already are sent it again: {error}");
@@ -134,40 +135,6 @@ impl SignalScope {
                 Self::Descendants => warn!("cannot find the descendants to send SIGTERM to: {error}"),
             }
         }
-    }
-
-    fn request_exit_of_each(self, job: Option<pid_t>, already: Option<AlreadySignalled>) -> Result<(), Unreadable> {
-        let moment = Moment::now();
-        let already = Cell::new(already);
-        let is_signalled = |process: &Process| already.get().is_some_and(|already| already.includes(process));
-        let mut descent = Descent::new(is_signalled);
-        let mut job = job.filter(|_| already.get().is_none_or(|already| already.is_main_child_alone()));
-        procfs::for_each_process(|process| {
-            let is_own_member =
-                |group: &mut pid_t| *group == process.group && descent.relation_of(process) != Relation::Unrelated;
-            let needs_continue = if let Some(group) = job.take_if(is_own_member) {
-                // One call reaches the whole group, even a program that forks again and again and
-                // goes on in the child. Even a zombie in it proves that the group's number has not
-                // been used again.
-                send_logged(Signal::TERM, -group);
-                already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
-                true
-            } else if !descent.includes(process) {
-                return;
-            } else if moment.is_after_start_of(process)
-                && !is_signalled(process)
-                && descent.relation_of(process) != Relation::Dependent
-            {
-                send_logged(Signal::TERM, process.pid);
-                true
-            } else {
-                process.is_stopped()
-            };
-            if needs_continue {
-                send_logged(Signal::CONT, process.pid);
-            }
-        })
-        .map(drop)
     }
 
     /// Kills every process, including those that are started meanwhile.
@@ -187,24 +154,24 @@ impl SignalScope {
             });
             match walked {
                 Err(error) => return warn!("cannot find the descendants to kill: {error}"),
-                Ok(()) if is_complete => return,
-                Ok(()) => {}
+                Ok(_) if is_complete => return,
+                Ok(_) => {}
             }
         }
     }
 
-    /// Calls `each` with every process in the scope that is alive.
+    /// Calls `each` with every process in the scope that is alive. Returns whether /proc lists a
+    /// process that it does not let rinit read.
     ///
     /// # Errors
     /// As for [`procfs::for_each_process`].
-    pub(crate) fn for_each(self, mut each: impl FnMut(&Process)) -> Result<(), Unreadable> {
+    pub(crate) fn for_each(self, mut each: impl FnMut(&Process)) -> Result<bool, Unreadable> {
         let mut descent = Descent::new(|_| false);
         procfs::for_each_process(|process| {
             if descent.includes(process) {
                 each(process)
             }
         })
-        .map(drop)
     }
 }
 
@@ -234,20 +201,54 @@ impl Recent {
     }
 }
 
+/// Asks each process that /proc shows: see [`SignalScope::request_exit`].
+fn request_exit_of_each(job: Option<pid_t>, already: Option<AlreadySignalled>) -> Result<bool, Unreadable> {
+    let moment = Moment::now();
+    let already = Cell::new(already);
+    let is_signalled = |process: &Process| already.get().is_some_and(|already| already.includes(process));
+    let mut descent = Descent::new(is_signalled);
+    let mut job =
+        job.filter(|_| already.get().is_none_or(|already| matches!(already.recipients, Recipients::MainChild(_))));
+    procfs::for_each_process(|process| {
+        let is_own_member =
+            |group: &mut pid_t| *group == process.group && descent.relation_of(process) != Relation::Unrelated;
+        let needs_continue = if let Some(group) = job.take_if(is_own_member) {
+            // One call reaches the whole group, even a program that forks again and again and
+            // goes on in the child. Even a zombie in it proves that the group's number has not
+            // been used again.
+            send_logged(Signal::TERM, -group);
+            already.set(Some(AlreadySignalled { recipients: Recipients::Job(group), moment: Moment::now() }));
+            true
+        } else if !descent.includes(process) {
+            return;
+        } else if moment.is_after_start_of(process)
+            && !is_signalled(process)
+            && descent.relation_of(process) != Relation::Dependent
+        {
+            send_logged(Signal::TERM, process.pid);
+            true
+        } else {
+            process.is_stopped()
+        };
+        if needs_continue {
+            send_logged(Signal::CONT, process.pid);
+        }
+    })
+}
+
 /// Sends a signal to each process that was started before this call and for which `is_meant`
 /// returns true. Walks over /proc once.
 fn send_to_each(
     signal: Signal,
     valued: Option<&SignalInfo>,
     mut is_meant: impl FnMut(&Process) -> bool,
-) -> Result<(), Unreadable> {
+) -> Result<bool, Unreadable> {
     let moment = Moment::now();
     procfs::for_each_process(|process| {
         if moment.is_after_start_of(process) && is_meant(process) {
             send_to_one(signal, process.pid, valued);
         }
     })
-    .map(drop)
 }
 
 fn send_to_one(signal: Signal, pid: pid_t, valued: Option<&SignalInfo>) {

@@ -5,13 +5,17 @@ use nix::errno::Errno;
 use super::Signal;
 use crate::sys;
 
-/// A set of signals as the kernel represents it: bit n - 1 is signal n.
+/// A set of signals as the kernel represents it, on every architecture that rinit runs on: bit
+/// n - 1 is signal n.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SignalSet(u64);
 
 impl SignalSet {
     /// Every signal.
     pub const ALL: Self = Self(u64::MAX);
+    /// The stop signals that a process can handle, and the real-time signals.
+    pub(crate) const STOPS_AND_REAL_TIME: Self =
+        Self(!0 << (super::RTMIN - 1)).with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
     /// No signal.
     pub const EMPTY: Self = Self(0);
 

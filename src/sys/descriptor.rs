@@ -11,8 +11,8 @@ use super::check;
 /// stdin (0), stdout (1) or stderr (2). It may be closed: then a call that uses it fails with
 /// EBADF.
 pub(crate) fn standard(number: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the number is not -1. rinit keeps nothing of its own open below 3 (see
-    // `move_above_stderr`), so the number never means another file.
+    // SAFETY: the number is not -1. rinit keeps nothing of its own open below 3: see
+    // `move_above_stderr`. Below stderr, a file in /proc may be open for a moment.
     unsafe { BorrowedFd::borrow_raw(number.clamp(0, libc::STDERR_FILENO)) }
 }
 

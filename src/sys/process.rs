@@ -18,6 +18,12 @@ pub(crate) fn own_pid() -> pid_t {
     nix::unistd::getpid().as_raw()
 }
 
+/// The same for a process that has only one thread and shares its memory with none. musl knows the
+/// thread's number without a system call.
+pub(crate) fn own_pid_at_start() -> pid_t {
+    nix::unistd::gettid().as_raw()
+}
+
 /// The parent's pid; 0 if it is outside the PID namespace.
 pub(crate) fn parent_pid() -> pid_t {
     nix::unistd::getppid().as_raw()

@@ -5,9 +5,10 @@
 //! is glibc's SIGRTMIN) out of their sets. A signal that is missing from the mask kills the init
 //! instead of being forwarded.
 
+use std::ffi::{CStr, c_char};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_long, pid_t, sighandler_t, siginfo_t};
@@ -137,10 +138,7 @@ pub(crate) fn record(number: c_int) -> Result<(), Errno> {
     extern "C" fn store(number: c_int) {
         RECORDED.store(number, Ordering::Relaxed);
     }
-    if sigaction(number, Some(store as extern "C" fn(c_int) as sighandler_t))? {
-        set_ignored(number, true)?;
-    }
-    Ok(())
+    handle(number, store)
 }
 
 /// Whether a signal has been recorded.
@@ -148,16 +146,40 @@ pub(crate) fn is_recorded() -> bool {
     RECORDED.load(Ordering::Relaxed) != 0
 }
 
-/// Installs a handler that ends the process with the exit code 128 + the signal's number.
+/// The file that [`exit_on`]'s handler removes, or null.
+static TEMPORARY: AtomicPtr<c_char> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Sets the file that [`exit_on`]'s handler removes.
+pub(crate) fn remove_on_exit(file: &'static CStr) {
+    TEMPORARY.store(file.as_ptr().cast_mut(), Ordering::Relaxed);
+}
+
+/// Installs a handler that ends the process with the exit code 128 + the signal's number. If the
+/// signal is ignored, it stays ignored.
 ///
 /// # Errors
 /// As for [`set_ignored`].
 pub(crate) fn exit_on(number: c_int) -> Result<(), Errno> {
     extern "C" fn exit(number: c_int) {
-        // SAFETY: _exit(2) is async-signal-safe: signal-safety(7).
-        unsafe { libc::_exit(128 + number) }
+        let file = TEMPORARY.load(Ordering::Relaxed);
+        // SAFETY: both calls are async-signal-safe: signal-safety(7). The file is null or a C
+        // string that lives as long as the process.
+        unsafe {
+            if !file.is_null() {
+                libc::unlink(file);
+            }
+            libc::_exit(128 + number)
+        }
     }
-    sigaction(number, Some(exit as extern "C" fn(c_int) as sighandler_t)).map(drop)
+    handle(number, exit)
+}
+
+/// Installs a handler. If the signal is ignored, it stays ignored.
+fn handle(number: c_int, handler: extern "C" fn(c_int)) -> Result<(), Errno> {
+    if sigaction(number, Some(handler as sighandler_t))? {
+        set_ignored(number, true)?;
+    }
+    Ok(())
 }
 
 /// Sets the action of a signal, if one is given. Returns whether the signal was ignored before.

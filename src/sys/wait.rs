@@ -58,8 +58,8 @@ pub(crate) enum WaitFor {
 }
 
 /// Takes the next child that changed state, if there is one: see wait4(2). `__WALL` includes a
-/// child that sends a signal other than SIGCHLD when it ends; rinit may have inherited one across
-/// its exec.
+/// child that was cloned with an exit signal other than SIGCHLD; rinit may have inherited one
+/// across its exec.
 ///
 /// # Errors
 /// ECHILD if there is no child at all.

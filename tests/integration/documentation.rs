@@ -24,6 +24,10 @@ const MAN_PAGE_END: &str = r#".SH ENVIRONMENT
 An option that names a variable can also be set by that variable, for example under \-\-init of a container runtime,
 where rinit cannot be given options.
 An empty variable counts as unset. A wrong value is refused even if the command line wins over the variable.
+.SH "OTHER NAMES"
+Started by the name of tini, tini\-static, docker\-init, catatonit, podman\-init or dumb\-init, rinit behaves as that
+init does: which processes get signals, the exit codes of failures, whether the first \-\- after the command is dropped,
+the session, and which of that init's variables are read.
 .SH VALUES
 SIGNAL is TERM, SIGTERM, 15, RTMIN+n or RTMAX\-n, in any case. DURATION is 10, 0.5, 10s, 2m, 1h or 1d.
 A variable that switches an option on or off is 1, true, yes, on or 0, false, no, off.

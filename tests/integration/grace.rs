@@ -7,7 +7,7 @@ use crate::harness::trace::HeldProcess;
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, children, command, count_zombies, in_pid_namespace_of, is_waiting, kill,
     pid_of, probe, program, recorded_signals, rinit, run, state, status_line, wait_until, wait_until_ready,
-    wait_until_recorded,
+    wait_until_recorded, wait_until_rinit,
 };
 
 tests! {
@@ -27,6 +27,7 @@ tests! {
     orphans_without_end_do_not_put_the_deadline_off requires [Program("strace")],
     a_helper_that_an_asked_process_leaves_is_left_alone_until_the_deadline,
     who_entered_from_outside_is_waited_for_as_well,
+    who_entered_from_outside_and_may_not_be_seen_is_waited_for_as_well requires [Root],
     who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up,
     the_wait_for_stragglers_is_one_call_with_a_deadline,
 }
@@ -242,9 +243,9 @@ fn the_pids_of_another_namespace_are_not_taken_for_descendants() {
 fn orphans_without_end_do_not_put_the_deadline_off() {
     for role in BOTH_ROLES {
         let held =
-            HeldProcess::new(role, &["--grace", "0.3", "sh", "-c", "exit 3"], |command| command.stdin(Stdio::null()));
-        // The first child is the main one. From then on there is one more whenever rinit asks.
-        let mut traced = held.traced(&["-e", "inject=wait4:retval=77777:when=2+"]);
+            HeldProcess::new(role, &["--grace", "0.3", "sh", "-c", "sleep 0.2; exit 3"], |c| c.stdin(Stdio::null()));
+        // The first call finds nobody, the second one the main child. From then on there is one more whenever rinit asks.
+        let mut traced = held.traced(&["-e", "inject=wait4:retval=77777:when=3+"]);
         assert_eq!(traced.running.exit_code(), 3);
     }
 }
@@ -293,6 +294,36 @@ fn who_entered_from_outside_is_waited_for_as_well() {
     assert_eq!(running.exit_code(), 3);
 }
 
+fn who_entered_from_outside_and_may_not_be_seen_is_waited_for_as_well() {
+    // /proc lists it, but does not let rinit read of it: hidepid=1 in proc(5).
+    let temp = TempDir::new();
+    let (go, log) = (temp.file("go"), temp.file("log"));
+    let script = format!(
+        "mount -t proc -o hidepid=1 proc /proc && exec setpriv --reuid=54325 --regid=54325 --clear-groups {} \
+         --grace {LONG} sh -c 'until [ -s {go} ]; do :; done; exit 3'",
+        temp.copy(rinit(), "rinit")
+    );
+    let mut running = Running::spawn(Role::Pid1, program("sh").args(["-c", &script]));
+    wait_until_rinit(running.pid);
+    let main_child = running.main_child();
+    let mut recorder = in_pid_namespace_of(running.pid).args([&probe(), "record", &log, "12", "0"]).spawn().unwrap();
+    wait_until_ready(&log);
+    fs::write(&go, "go").unwrap();
+    fs::set_permissions(&go, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    wait_until("the main child to be reaped", || {
+        (!children(running.pid).contains(&main_child) && state(running.pid) == Some('S')).then_some(())
+    });
+    assert!(running.is_running());
+    kill(pid_in(&recorder), libc::SIGUSR2);
+    assert!(recorder.wait().unwrap().success());
+    assert_eq!(running.exit_code(), 3);
+}
+
+/// The process that nsenter(1) has started.
+fn pid_in(nsenter: &Child) -> i32 {
+    children(nsenter.id() as i32)[0]
+}
+
 fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
     let temp = TempDir::new();
     let (file, log) = (temp.file("data"), temp.file("log"));
@@ -300,7 +331,7 @@ fn who_entered_from_outside_and_is_not_waited_for_there_holds_nobody_up() {
     let mut parent =
         Parent(in_pid_namespace_of(running.pid).args([&probe(), "record", &log, "15", "0"]).spawn().unwrap());
     wait_until_ready(&log);
-    let entered = children(parent.0.id() as i32)[0];
+    let entered = pid_in(&parent.0);
     kill(parent.0.id() as i32, libc::SIGSTOP);
     wait_until("the parent to be stopped", || (state(parent.0.id() as i32) == Some('T')).then_some(()));
     fs::write(&file, "go").unwrap();

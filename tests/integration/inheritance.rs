@@ -10,8 +10,9 @@ use libc::pid_t;
 use crate::harness::engine::repository_file;
 use crate::harness::pty::Session;
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, children, kill, pid_of, probe, program, recorded_signals, rinit, run_to_end,
-    state, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, count_zombies, is_waiting, kill, pid_of, probe, program,
+    recorded_signals, rinit, run_to_end, state, status_line, wait_until, wait_until_ready, wait_until_recorded,
+    wait_until_rinit,
 };
 
 tests! {
@@ -23,11 +24,13 @@ tests! {
     a_rinit_that_is_killed_leaves_the_command_alone_unless_it_was_to_die_with_its_parent,
     a_rinit_that_is_killed_while_the_command_starts_takes_it_along requires [Program("strace")],
     a_child_that_was_there_before_rinit_is_reaped_whatever_signal_its_end_sends,
+    a_child_that_had_ended_before_rinit_began_is_reaped,
     a_grace_period_awaits_a_child_that_was_there_before_rinit,
     with_room_for_three_descriptors_messages_go_to_stderr_and_nowhere_else,
     with_room_for_three_descriptors_the_command_has_the_terminal,
     a_record_lock_does_not_get_to_the_command_and_the_documentation_says_so,
     a_timer_does_what_the_documentation_says,
+    a_signal_about_rinits_own_processor_time_does_not_reach_the_command,
 }
 
 /// Starters that give a process a scheduling policy: chrt(1) and nice(1), sched(7).
@@ -200,6 +203,43 @@ fn a_child_that_was_there_before_rinit_is_reaped_whatever_signal_its_end_sends()
             }
         }
     }
+}
+
+fn a_child_that_had_ended_before_rinit_began_is_reaped() {
+    for role in BOTH_ROLES {
+        for options in [&["-w", "--", "/bin/sh", "-c", "sleep 1000"][..], &["--pause"]] {
+            let mut command = program(probe());
+            command.arg("with-zombie").arg(rinit()).args(options);
+            let running = Running::spawn_captured(role, &mut command);
+            wait_until_rinit(running.pid);
+            // Nothing else ends, so no signal tells of it.
+            wait_until("it to be reaped", || {
+                (is_waiting(running.pid) && count_zombies(running.pid) == 0).then_some(())
+            });
+            assert_eq!(running.stderr().contains("reaped orphan"), options[0] == "-w", "{}", running.stderr());
+        }
+    }
+}
+
+fn a_signal_about_rinits_own_processor_time_does_not_reach_the_command() {
+    // The timer counts rinit's time from the start on: setitimer(2).
+    let mut command = program(probe());
+    command.args(["with-timer", "PROF"]).arg(rinit()).args([&probe(), "hold"]);
+    let mut running = Running::spawn(Role::Subreaper, &mut command);
+    running.main_child();
+    let ticks = |pid: pid_t| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    // The timer is set to 5 ticks.
+    wait_until("rinit to have used its time", || {
+        (0..1000).for_each(|_| kill(running.pid, libc::SIGWINCH));
+        (ticks(running.pid) >= 10).then_some(())
+    });
+    assert!(running.is_running());
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.exit_code(), 143);
 }
 
 fn a_grace_period_awaits_a_child_that_was_there_before_rinit() {

@@ -5,7 +5,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::harness::{BOTH_ROLES, Outcome, Role, Running, TempDir, command, probe, program, rinit, run, run_to_end};
+use crate::harness::trace::{HeldProcess, limit};
+use crate::harness::{
+    BOTH_ROLES, Outcome, Role, Running, TempDir, command, probe, program, rinit, run, run_to_end, wait_until,
+};
 
 tests! {
     requires [Namespaces];
@@ -14,6 +17,8 @@ tests! {
     the_umask_takes_nothing_from_its_mode,
     it_replaces_an_older_one_even_where_that_runs_or_is_a_link,
     whoever_starts_it_meanwhile_gets_a_whole_one,
+    nothing_stays_if_a_signal_ends_it requires [Program("strace")],
+    nothing_stays_if_a_file_may_not_grow_so_far,
     on_a_full_disk_nothing_stays_and_the_older_one_is_kept,
     an_error_names_the_path_and_the_reason,
     it_works_from_an_empty_root_without_proc_as_any_user requires [Root],
@@ -120,6 +125,31 @@ fn whoever_starts_it_meanwhile_gets_a_whole_one() {
         }
     }
     assert_installed(&file);
+}
+
+fn nothing_stays_if_a_signal_ends_it() {
+    for role in BOTH_ROLES {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+            let temp = TempDir::new();
+            let held = HeldProcess::new(role, &["--install", &temp.file("init")], |command| command);
+            // It is held once all is written, before the file has its name.
+            let mut traced = held.traced(&["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=1000000"]);
+            wait_until("the temporary file", || (!hidden_files(temp.path()).is_empty()).then_some(()));
+            traced.running.kill(signal);
+            assert_eq!(traced.running.exit_code(), 128 + signal, "{role:?}");
+            assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "{role:?} {signal}");
+        }
+    }
+}
+
+fn nothing_stays_if_a_file_may_not_grow_so_far() {
+    for role in BOTH_ROLES {
+        let temp = TempDir::new();
+        let mut start = command(&["--install", &temp.file("init")]);
+        let outcome = run_to_end(role, limit(&mut start, libc::RLIMIT_FSIZE, 10_000));
+        assert!(outcome.code == 125 && outcome.stderr.ends_with(": File too large\n"), "{role:?} {}", outcome.stderr);
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0, "{role:?}");
+    }
 }
 
 fn on_a_full_disk_nothing_stays_and_the_older_one_is_kept() {

@@ -27,6 +27,7 @@ tests! {
     the_grace_period_comes_after_it,
     with_wait_all_the_rest_is_waited_for,
     the_variable_is_the_option,
+    no_time_is_no_time_limit,
     what_is_no_duration_is_refused,
     nginx_that_waits_for_a_request_is_killed requires [Program("nginx")],
 }
@@ -281,4 +282,15 @@ fn nginx_that_waits_for_a_request_is_killed() {
         running.kill(libc::SIGQUIT);
         assert_eq!(running.exit_code(), 137, "{role:?}: {}", running.stderr());
     }
+}
+
+fn no_time_is_no_time_limit() {
+    // As for timeout(1).
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    let mut running = recording(Role::Pid1, &["--kill-after", "0"], &file);
+    running.kill(libc::SIGTERM);
+    wait_until_recorded(&file, &["15 plain"]);
+    wait_until("a wait without end", || crate::harness::is_waiting_without_deadline(running.pid).then_some(()));
+    assert!(running.is_running());
 }

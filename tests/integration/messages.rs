@@ -17,6 +17,8 @@ tests! {
     the_start_and_the_end_are_told_with_v,
     signals_and_orphans_are_told_with_vv,
     a_filter_chooses_what_is_told,
+    only_off_silences_an_error,
+    a_long_word_leaves_room_for_what_is_wrong_with_it,
     w_names_each_orphan_and_how_it_ended,
     a_reader_that_stalls_stops_neither_reaping_nor_forwarding,
     a_message_begins_on_a_line_of_its_own_where_one_was_cut,
@@ -94,6 +96,36 @@ fn a_filter_chooses_what_is_told() {
     for (filter, told) in [("info", true), ("rinit=info", true), ("rinit::init=info,warn", true), ("off", false)] {
         let outcome = run_with(Role::Pid1, &["true"], |command| command.env("RINIT_LOG", filter));
         assert_eq!(outcome.stderr.contains("running 'true'"), told, "{filter}: {}", outcome.stderr);
+    }
+}
+
+fn only_off_silences_an_error() {
+    for (filter, told) in [
+        ("rinit::init::reap=trace", true),
+        ("rinit::init::reap", true),
+        ("rinit::init::reap=trace,error", true),
+        ("rinit::init::reap=trace,off", false),
+        ("off", false),
+    ] {
+        let outcome = run_with(Role::Pid1, &["/no/such/program"], |command| command.env("RINIT_LOG", filter));
+        assert_eq!(outcome.stderr.contains("error: cannot run"), told, "{filter}: {}", outcome.stderr);
+        assert_eq!(outcome.code, 127);
+    }
+}
+
+fn a_long_word_leaves_room_for_what_is_wrong_with_it() {
+    let nines = "9".repeat(5000);
+    let longest = format!("/{}", "x".repeat(4090));
+    for (words, reason) in [
+        (&["--grace", &nines, "true"][..], "] is not accepted; durations are like"),
+        (&["--install", &longest], "]': File name too long"),
+        (&[&longest], "]': File name too long"),
+        (&[&format!("--{nines}"), "true"], "write the command's own options after the command"),
+        (&["--pause", &nines], "leave one of them out"),
+    ] {
+        let outcome = run(Role::Pid1, words);
+        let reason = reason.replace("] is", "]' is");
+        assert!(outcome.stderr.contains(&reason) && outcome.stderr.lines().count() == 1, "{}", outcome.stderr);
     }
 }
 
@@ -346,10 +378,12 @@ fn w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well() {
 
 fn a_line_that_is_too_long_is_cut_and_says_so() {
     for role in BOTH_ROLES {
-        let text = run(role, &["-v", "sh", "-c", "exit 3", &"x".repeat(10_000)]).stderr;
+        let long = "x".repeat(500);
+        let words = [&["-v", "sh", "-c", "exit 3"][..], &[&*long; 20]].concat();
+        let text = run(role, &words).stderr;
         let line = text.lines().next().unwrap();
         // PIPE_BUF, with the newline.
-        assert!(line.len() == 4_095 && line.ends_with("xxx [cut]"), "{role:?}: {} bytes", line.len());
+        assert!(line.len() == 4_095 && line.ends_with("x [cut]"), "{role:?}: {} bytes", line.len());
         assert_eq!(text.lines().count(), 3, "{role:?}: {text}");
     }
 }

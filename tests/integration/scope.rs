@@ -34,8 +34,33 @@ tests! {
     a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process,
     a_signal_to_the_job_is_logged_as_one_to_its_group_or_to_who_has_left_it,
     without_a_proc_of_its_own_a_signal_reaches_whom_the_kernel_can_reach,
+    a_main_child_that_proc_hides_gets_what_is_for_all requires [Root],
     docker_stop_leaves_a_worker_to_its_clean_up requires [Docker, Program("busybox")],
     a_process_that_entered_by_docker_exec_without_a_leader_gets_its_grace requires [Docker],
+}
+
+/// /proc hides the processes of other users: hidepid in proc(5). A set-user-ID program belongs to another user.
+fn a_main_child_that_proc_hides_gets_what_is_for_all() {
+    use std::os::unix::fs::PermissionsExt;
+    for hidden in ["1", "2", "4"] {
+        let temp = TempDir::new();
+        let log = temp.write("log", b"", 0o666);
+        let recorder = temp.copy(probe(), "recorder");
+        fs::set_permissions(&recorder, fs::Permissions::from_mode(0o4755)).unwrap();
+        let script = format!(
+            "mount -t proc -o hidepid={hidden} proc /proc && \
+             exec setpriv --reuid=54325 --regid=54325 --clear-groups {} -a -- {recorder} record {log} 15 3",
+            temp.copy(rinit(), "rinit")
+        );
+        let mut unshare = program("unshare");
+        let mut running = Running::spawn(Role::Subreaper, unshare.args(["--mount", "sh", "-c", &script]));
+        wait_until_ready(&log);
+        queue(running.pid, 40, 1);
+        wait_until_recorded(&log, &["40 value 0"]);
+        running.kill(libc::SIGTERM);
+        assert_eq!(running.exit_code(), 3, "hidepid={hidden}");
+        wait_until_recorded(&log, &["40 value 0", "15 plain"]);
+    }
 }
 
 /// Longer than any test waits.

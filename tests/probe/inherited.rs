@@ -98,6 +98,19 @@ pub fn with_child(signal: c_int, file: &str, words: &[&CStr]) -> ! {
     become_command(words)
 }
 
+/// With a child that has ended already, and has not been waited for.
+pub fn with_zombie(words: &[&CStr]) -> ! {
+    // SAFETY: the child ends at once. The structure is for the kernel alone.
+    unsafe {
+        if libc::fork() == 0 {
+            libc::_exit(0);
+        }
+        let mut info: libc::siginfo_t = zeroed();
+        assert_eq!(libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOWAIT), 0);
+    }
+    become_command(words)
+}
+
 /// With this signal to come when the parent dies: PR_SET_PDEATHSIG(2const).
 pub fn with_parent_death_signal(signal: c_int, words: &[&CStr]) -> ! {
     // SAFETY: numbers only.
