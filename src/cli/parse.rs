@@ -425,9 +425,26 @@ mod tests {
         assert_eq!(target("catatonit", &[], &[("TINI_KILL_PROCESS_GROUP", "1")]), Target::MainChild);
         assert_eq!(target("rinit", &["-g"], &[("TINI_KILL_PROCESS_GROUP", "1")]), Target::Group);
         assert_eq!(target("rinit", &["-g", "-c"], &[]), Target::MainChild);
+        assert_eq!(target("rinit", &["-g"], &[("RINIT_SINGLE_CHILD", "1")]), Target::Group);
+        assert_eq!(target("rinit", &["-g"], &[("RINIT_ALL", "1")]), Target::Group);
+        assert_eq!(target("rinit", &[], &[("RINIT_ALL", "1"), ("RINIT_KILL_PROCESS_GROUP", "1")]), Target::Everyone);
         assert_eq!(target("dumb-init", &[], &[("DUMB_INIT_SETSID", "1")]), Target::Group);
         assert_eq!(target("dumb-init", &[], &[("DUMB_INIT_SETSID", "0")]), Target::MainChild);
         assert_eq!(target("rinit", &[], &[("DUMB_INIT_SETSID", "0")]), Target::Group);
+    }
+
+    #[test]
+    fn the_spelling_of_help_decides_how_long_it_is() {
+        for (words, text) in [
+            (&["-h"][..], SHORT_HELP),
+            (&["-vh"], SHORT_HELP),
+            (&["-h", "x", "--help"], SHORT_HELP),
+            (&["--help"], LONG_HELP),
+            (&["--he", "x", "-h"], LONG_HELP),
+        ] {
+            let action = parse_words(words).unwrap();
+            assert!(matches!(action, Action::OneShot(OneShot::Print(printed)) if printed == text), "{words:?}");
+        }
     }
 
     #[test]

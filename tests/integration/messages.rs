@@ -27,6 +27,7 @@ tests! {
     a_file_that_may_not_grow_kills_neither_rinit_nor_the_command,
     a_pipe_whose_last_page_has_room_takes_a_line,
     a_pipe_for_which_the_kernel_always_waits_takes_messages_as_well requires [Program("strace")],
+    a_text_on_stdout_waits_for_its_reader_whatever_the_descriptor_says,
     a_socket_and_a_file_take_messages_as_well,
     a_line_that_is_too_long_is_cut_and_says_so,
     one_orphan_is_one_orphan,
@@ -343,6 +344,20 @@ fn a_pipe_for_which_the_kernel_always_waits_takes_messages_as_well() {
         run(writer);
         assert!(!drain(&mut reader).contains("rinit["), "{more:?}: nothing got through a full pipe");
     }
+}
+
+fn a_text_on_stdout_waits_for_its_reader_whatever_the_descriptor_says() {
+    let (mut reader, writer) = full_pipe();
+    nonblocking(&writer, true);
+    let mut running = Running::spawn(Role::Subreaper, command(&["--license"]).stdout(writer));
+    wait_until("rinit to wait for its reader", || (state(running.pid) == Some('S')).then_some(()));
+    let mut text = String::new();
+    wait_until("the text", || {
+        text += &drain(&mut reader);
+        text.ends_with("\n").then_some(())
+    });
+    assert_eq!(running.exit_code(), 0);
+    assert!(text.contains("MIT") || text.contains("Permission"), "{text}");
 }
 
 fn a_socket_and_a_file_take_messages_as_well() {

@@ -68,11 +68,14 @@ fn nobody_is_named_where_all_is_well() {
 
 fn without_proc_it_says_so() {
     let temp = TempDir::new();
-    temp.copy(rinit(), "rinit");
-    let mut command = program("chroot");
-    let outcome = run_to_end(Role::Subreaper, command.arg(temp.path()).args(["/rinit", "--zombies"]));
-    assert_eq!(outcome.code, 125);
-    assert!(outcome.stderr.contains("cannot read /proc"), "{}", outcome.stderr);
+    // 1 means that there are zombies, under every name.
+    for name in ["rinit", "docker-init", "dumb-init"] {
+        temp.copy(rinit(), name);
+        let mut command = program("chroot");
+        let outcome = run_to_end(Role::Subreaper, command.arg(temp.path()).args([&format!("/{name}"), "--zombies"]));
+        assert_eq!(outcome.code, 125, "{name}");
+        assert!(outcome.stderr.contains("cannot read /proc"), "{}", outcome.stderr);
+    }
 }
 
 fn who_may_not_see_other_users_processes_is_told_so() {

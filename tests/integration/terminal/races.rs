@@ -7,9 +7,10 @@ use libc::{c_int, pid_t};
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session};
 use crate::harness::shell::{has_taken, is_pending, wait_until_stopped};
-use crate::harness::trace::HeldProcess;
+use crate::harness::trace::{HeldProcess, with_blocked};
 use crate::harness::{
     BOTH_ROLES, Role, TempDir, children, command, kill, probe, rinit, state, wait_until, wait_until_ready,
+    wait_until_recorded,
 };
 
 tests! {
@@ -19,6 +20,7 @@ tests! {
     ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
+    a_real_time_signal_before_the_command_has_its_own_group_arrives_once requires [Program("strace")],
     ctrl_z_before_the_command_has_its_own_group_suspends_the_job requires [Program("strace")],
 }
 
@@ -199,6 +201,28 @@ fn a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal
     wait_until_ready(&file);
     kill(traced.pid, libc::SIGTERM);
     assert_eq!(traced.running.exit_code(), 7);
+}
+
+fn a_real_time_signal_before_the_command_has_its_own_group_arrives_once() {
+    let temp = TempDir::new();
+    let file = temp.file("log");
+    let held = HeldProcess::new(Role::Subreaper, &[&probe(), "record", &file], |command| {
+        let command = with_blocked(command.stdin(Stdio::null()), &[40]);
+        // SAFETY: a system call only.
+        unsafe {
+            command.pre_exec(|| match libc::setsid() {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            })
+        }
+    });
+    let traced = held.traced(&["-f", "-e", "trace=setpgid", "-e", "inject=setpgid:delay_enter=1000000:when=1"]);
+    wait_until("the child", || children(traced.pid).first().copied());
+    kill(-traced.pid, 40);
+    wait_until_ready(&file);
+    // The signal that comes after it shows that no other one is on its way.
+    kill(traced.pid, 41);
+    wait_until_recorded(&file, &["40 plain", "41 plain"]);
 }
 
 fn ctrl_z_before_the_command_has_its_own_group_suspends_the_job() {
