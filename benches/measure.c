@@ -2,7 +2,8 @@
  * The tools of `benches/run`: what must be fast, or close to the kernel. Built by it, with gcc.
  *
  *   measure start ROUNDS INIT...     wall time in ns of `INIT -- /bin/true`, round robin; `-` is a bare /bin/true
- *   measure calls INIT               system calls of `INIT -- /bin/true` itself, exec and exit included
+ *   measure calls INIT               system calls of `INIT -- /bin/sleep 0.2` itself, exec and exit included; with a
+ *                                    shorter command it would depend on chance which of them ends first
  *   measure pid1 INIT FILE           INIT as PID 1 over `measure worker FILE`; prints its pid, waits for it
  *   measure trace PID FILE           counts PID's system calls into FILE until it is killed
  *   measure orphans FILE KIND N      has the worker make N orphans: `lone`, `storm` or `flood`
@@ -227,7 +228,7 @@ static int become_when_traced(void *arguments)
 
 static void calls(char *program)
 {
-    char *words[WORDS], **arguments = command_line(program, words, "/bin/true", NULL, NULL);
+    char *words[WORDS], **arguments = command_line(program, words, "/bin/sleep", "0.2", NULL);
     if (pipe2(gate, O_CLOEXEC) < 0)
         err(1, "pipe2");
     pid_t pid = launch_pid1(become_when_traced, arguments, 0);

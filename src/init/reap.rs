@@ -64,9 +64,12 @@ impl Reaper {
     pub(super) fn reap(&mut self) -> ReapOutcome {
         for _ in 0..BATCH {
             // The name of an orphan can be read only while it is a zombie.
-            let zombie =
-                if self.warn_on_reap { wait::peek().filter(|pid| self.main_child != Some(*pid)) } else { None };
-            let zombie = zombie.and_then(procfs::child);
+            let peeked = self.warn_on_reap.then(wait::peek);
+            if peeked == Some(Ok(None)) && self.wait_for == WaitFor::End {
+                return ReapOutcome::Nothing;
+            }
+            let ended = peeked.and_then(Result::ok).flatten();
+            let zombie = ended.filter(|pid| self.main_child != Some(*pid)).and_then(procfs::child);
             let event = match self.next() {
                 Ok(Some(event)) => event,
                 Ok(None) => return ReapOutcome::Nothing,

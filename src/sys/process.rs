@@ -18,10 +18,11 @@ pub(crate) fn own_pid() -> pid_t {
     nix::unistd::getpid().as_raw()
 }
 
-/// The same for a process that has only one thread and shares its memory with none. musl knows the
-/// thread's number without a system call.
+/// The same for a process that has one thread and its memory for itself. musl knows the thread's
+/// number without a system call. nix would make the system call.
 pub(crate) fn own_pid_at_start() -> pid_t {
-    nix::unistd::gettid().as_raw()
+    // SAFETY: the function takes no argument.
+    unsafe { libc::gettid() }
 }
 
 /// The parent's pid; 0 if it is outside the PID namespace.

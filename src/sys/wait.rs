@@ -104,10 +104,13 @@ pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, 
     }))
 }
 
-/// The pid of the next child that has ended. The child stays a zombie, so that /proc still knows
-/// its name: see WNOWAIT in waitid(2).
-pub(crate) fn peek() -> Option<pid_t> {
-    waitid(libc::WEXITED | libc::WNOWAIT).ok()?.map(|info| signal::pid_and_status(&info).0)
+/// The pid of the next child that has ended, if there is one. The child stays a zombie, so that
+/// /proc still knows its name: see WNOWAIT in waitid(2).
+///
+/// # Errors
+/// As for [`next_child`].
+pub(crate) fn peek() -> Result<Option<pid_t>, Errno> {
+    Ok(waitid(libc::WEXITED | libc::WNOWAIT)?.map(|info| signal::pid_and_status(&info).0))
 }
 
 fn waitid(options: c_int) -> Result<Option<siginfo_t>, Errno> {
@@ -186,13 +189,13 @@ mod tests {
         let takes = |what, child, words: &[c_int]| {
             take(what).is_ok_and(|event| event.is_some_and(|it| it.pid == child && words.contains(&it.status.0)))
         };
-        check(1, take(End).err() == Some(Errno::ECHILD) && peek().is_none())?;
+        check(1, take(End).err() == Some(Errno::ECHILD) && peek() == Err(Errno::ECHILD))?;
 
         let child = child_with(libc::SIGSTOP);
         wait_until(child, libc::WSTOPPED);
         check(2, matches!(take(End), Ok(None)))?;
         check(3, takes(EndStopContinue, child, &[libc::SIGSTOP << 8 | 0x7f]))?;
-        check(4, matches!(take(EndStopContinue), Ok(None)) && peek().is_none())?;
+        check(4, matches!(take(EndStopContinue), Ok(None)) && peek() == Ok(None))?;
         check(5, signal::kill(child, libc::SIGCONT).is_ok())?;
         wait_until(child, libc::WCONTINUED);
         check(6, matches!(take(End), Ok(None)))?;
@@ -203,7 +206,7 @@ mod tests {
 
         let child = child_with(0);
         wait_until(child, libc::WEXITED);
-        check(10, peek() == Some(child))?;
+        check(10, peek() == Ok(Some(child)))?;
         check(11, takes(End, child, &[7 << 8]))?;
 
         // With a core dump or without one: that depends on the machine.
