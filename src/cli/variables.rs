@@ -1,7 +1,7 @@
 //! Warnings about variables that rinit ignores, although a user may expect that they have an
 //! effect.
 
-use log::warn;
+use log::{LevelFilter, warn};
 
 use super::definition::SETTINGS;
 use super::nearest::nearest;
@@ -32,13 +32,13 @@ pub(crate) fn warn_of_ignored(config: &Config) {
     }
 }
 
-/// Whether the options ask for the same.
+/// Whether the options ask for the same, or the variable for its owner's default.
 fn is_met(meaning: Meaning, config: &Config) -> bool {
     match meaning {
         // The default asks for it as well, so this tells nothing about the options.
         Meaning::Group => false,
         Meaning::MainChild => config.target == Target::MainChild,
-        Meaning::Level(level) => config.verbosity == Verbosity::Level(level),
+        Meaning::Level(level) => level == LevelFilter::Warn || config.verbosity == Verbosity::Level(level),
     }
 }
 

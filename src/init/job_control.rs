@@ -52,8 +52,8 @@ impl Job {
     pub(super) fn prepare_for(&mut self, signal: Signal, info: &SignalInfo) -> bool {
         let is_stop = signal == Signal::STOP || signal.is_terminal_stop();
         if signal == Signal::CONT {
-            // The main child counts as running from now on. The kernel reports its continue only
-            // once it has run, and a Ctrl-Z may come before.
+            // The main child counts as running from now on: a Ctrl-Z may come before rinit has
+            // looked for its continue.
             self.running();
             self.terminal.give_if_due(self.group());
         } else if is_stop && procfs::handles(self.main_child, signal) {

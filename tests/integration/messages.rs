@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, children, command, probe, program, queue, recorded_signals, rinit, run,
-    run_with, state, wait_until, wait_until_ready, wait_until_recorded,
+    run_to_end, run_with, state, wait_until, wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -18,6 +18,7 @@ tests! {
     signals_and_orphans_are_told_with_vv,
     a_filter_chooses_what_is_told,
     only_off_silences_an_error,
+    a_variable_that_has_no_effect_gets_one_warning_if_it_was_meant_to_have_one,
     a_long_word_leaves_room_for_what_is_wrong_with_it,
     w_names_each_orphan_and_how_it_ended,
     a_reader_that_stalls_stops_neither_reaping_nor_forwarding,
@@ -127,6 +128,37 @@ fn a_long_word_leaves_room_for_what_is_wrong_with_it() {
         let outcome = run(Role::Pid1, words);
         let reason = reason.replace("] is", "]' is");
         assert!(outcome.stderr.contains(&reason) && outcome.stderr.lines().count() == 1, "{}", outcome.stderr);
+    }
+}
+
+fn a_variable_that_has_no_effect_gets_one_warning_if_it_was_meant_to_have_one() {
+    for (name, variable, options, warning) in [
+        ("rinit", "TINI_KILL_PROCESS_GROUP=0", &[][..], "ignoring TINI_KILL_PROCESS_GROUP, which is for tini; use"),
+        ("rinit", "TINI_VERBOSITY=3", &[], "ignoring TINI_VERBOSITY, which is for tini; use --verbose"),
+        ("rinit", "DUMB_INIT_SETSID=0", &[], "ignoring DUMB_INIT_SETSID, which is for dumb-init; use --single-child"),
+        ("rinit", "CATATONIT_DEBUG=1", &[], "ignoring CATATONIT_DEBUG, which is for catatonit; use --verbose"),
+        ("tini", "DUMB_INIT_DEBUG=1", &[], "ignoring DUMB_INIT_DEBUG, which is for dumb-init; use --verbose"),
+        // What changes nothing, or has been asked for.
+        ("rinit", "TINI_VERBOSITY=1", &[], ""),
+        ("rinit", "TINI_SUBREAPER=1", &[], ""),
+        ("rinit", "DUMB_INIT_SETSID=1", &[], ""),
+        ("rinit", "DUMB_INIT_SETSID=0", &["-c"], ""),
+        ("tini", "DUMB_INIT_SETSID=0", &[], ""),
+        ("rinit", "RINIT_GRCE=5", &[], "ignoring the unknown variable RINIT_GRCE; did you mean RINIT_GRACE?"),
+        ("rinit", "RINIT_LGO=5", &[], "ignoring the unknown variable RINIT_LGO; did you mean RINIT_LOG?"),
+        // Of a service that is named rinit: Kubernetes sets them.
+        ("rinit", "RINIT_SERVICE_HOST=10.0.0.1", &[], ""),
+        ("rinit", "RINIT_PORT=tcp://10.0.0.1:80", &[], ""),
+        ("rinit", "XRINIT_GRACE=5", &[], ""),
+    ] {
+        let temp = TempDir::new();
+        let (key, value) = variable.split_once('=').unwrap();
+        let mut command = program(temp.copy(rinit(), name));
+        let outcome = run_to_end(Role::Pid1, command.args(options).arg("true").env(key, value));
+        let lines: Vec<&str> = outcome.stderr.lines().collect();
+        let is_right =
+            if warning.is_empty() { lines.is_empty() } else { lines.len() == 1 && lines[0].contains(warning) };
+        assert!(is_right && outcome.code == 0, "{name} {variable}: {}", outcome.stderr);
     }
 }
 
