@@ -108,3 +108,74 @@ pub(crate) fn release() {
     unsafe { libc::madvise(MEMORY.start().wrapping_add(first).cast(), length, libc::MADV_DONTNEED) };
     USED.store(next, Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    /// The tests' own allocator is another one, so the arena is this test's alone.
+    #[test]
+    fn blocks_are_apart_and_their_memory_is_used_again() {
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as usize;
+        // SAFETY: each block is freed once, with the layout that it was allocated with.
+        unsafe {
+            let alloc = |size, align| {
+                let block = Arena.alloc(layout(size, align));
+                assert!(!block.is_null() && block.addr() % align == 0);
+                block.write_bytes(0xff, size);
+                block
+            };
+            let free = |block, size, align| Arena.dealloc(block, layout(size, align));
+            let place = Arena::place_of;
+
+            let (first, second, third) = (alloc(10, 1), alloc(16, 8), alloc(3, 64));
+            assert_eq!(place(first), Some(0));
+            assert!(place(second).unwrap() >= 10 && place(third).unwrap() >= place(second).unwrap() + 16);
+            // The last block is used again, one before it is not.
+            free(third, 3, 64);
+            assert_eq!(alloc(3, 64), third);
+            free(second, 16, 8);
+            let fourth = alloc(16, 8);
+            assert!(place(fourth).unwrap() >= place(third).unwrap() + 3);
+            free(fourth, 16, 8);
+            free(first, 10, 1);
+            // Only now is none in use.
+            let fifth = alloc(1, 1);
+            assert!(place(fifth).unwrap() > place(third).unwrap());
+            free(third, 3, 64);
+            free(fifth, 1, 1);
+            assert_eq!((NEXT.load(Relaxed), BLOCKS.load(Relaxed)), (0, 0));
+
+            // What does not fit comes from elsewhere.
+            let all = alloc(SIZE, 1);
+            let (over, large) = (alloc(1, 1), alloc(SIZE + 1, 1));
+            assert_eq!([all, over, large].map(place), [Some(0), None, None]);
+            free(over, 1, 1);
+            free(large, SIZE + 1, 1);
+            assert_eq!(BLOCKS.load(Relaxed), 1);
+            free(all, SIZE, 1);
+
+            // A release gives back whole pages that are free, and no others.
+            let kept = alloc(page, 1);
+            let rest = alloc(4 * page, 1);
+            free(rest, 4 * page, 1);
+            release();
+            let is = |byte, from: *mut u8, size| (0..size).all(|at| *from.wrapping_add(at) == byte);
+            let end_of_page = rest.wrapping_add(rest.addr().next_multiple_of(page) - rest.addr());
+            assert!(is(0xff, kept, page) && is(0xff, rest, end_of_page.addr() - rest.addr()));
+            assert!(is(0, end_of_page, 3 * page));
+            // What was used before the last release counts no more.
+            let again = alloc(4 * page, 1);
+            release();
+            assert!(is(0xff, again, 4 * page));
+            free(again, 4 * page, 1);
+            free(kept, page, 1);
+            release();
+            assert!(is(0, end_of_page, 3 * page));
+        }
+    }
+}
