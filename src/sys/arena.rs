@@ -125,7 +125,7 @@ mod tests {
         unsafe {
             let alloc = |size, align| {
                 let block = Arena.alloc(layout(size, align));
-                assert!(!block.is_null() && block.addr() % align == 0);
+                assert!(!block.is_null() && block.addr().is_multiple_of(align));
                 block.write_bytes(0xff, size);
                 block
             };
