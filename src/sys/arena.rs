@@ -98,15 +98,20 @@ pub(crate) fn release() {
     }
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
     let page = page.and_then(|page| usize::try_from(page).ok()).unwrap_or(64 * 1024);
-    let base = MEMORY.start().addr();
-    let first = (base + next).next_multiple_of(page) - base;
-    let end = (base + used).next_multiple_of(page) - base;
-    // The last page may also hold what the linker has placed after the arena.
-    let length = if end <= SIZE { end } else { end - page }.saturating_sub(first);
+    let (first, length) = whole_pages(MEMORY.start().addr(), next, used, page);
     // SAFETY: these are whole pages of the arena, after the last block in use. If the kernel
     // refuses the call, they just stay.
     unsafe { libc::madvise(MEMORY.start().wrapping_add(first).cast(), length, libc::MADV_DONTNEED) };
     USED.store(next, Relaxed);
+}
+
+/// The pages of the arena at `base` that hold nothing before `next` and something before `used`, as
+/// an offset and a length.
+fn whole_pages(base: usize, next: usize, used: usize, page: usize) -> (usize, usize) {
+    let first = (base + next).next_multiple_of(page) - base;
+    let end = (base + used).next_multiple_of(page) - base;
+    // The last page may also hold what the linker has placed after the arena.
+    (first, if end <= SIZE { end } else { end - page }.saturating_sub(first))
 }
 
 #[cfg(test)]
@@ -115,6 +120,23 @@ mod tests {
 
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()
+    }
+
+    #[test]
+    fn a_release_is_of_whole_pages_within_the_arena() {
+        for (base, next, used, pages) in [
+            (0x10000, 0, 0x1000, (0, 0x1000)),
+            (0x10000, 1, 0x1001, (0x1000, 0x1000)),
+            (0x10000, 0, SIZE, (0, SIZE)),
+            (0x10008, 0, 0x2000, (0xff8, 0x2000)),
+            (0x10008, 0xff8, 0xff9, (0xff8, 0x1000)),
+            (0x10008, 0xff9, 0xffa, (0x1ff8, 0)),
+            (0x10008, 0, SIZE, (0xff8, SIZE - 0x1000)),
+            (0x10008, SIZE - 1, SIZE, (SIZE + 0xff8, 0)),
+        ] {
+            assert_eq!(whole_pages(base, next, used, 0x1000), pages, "{base:x} {next:x} {used:x}");
+        }
+        assert_eq!(Arena::place_of(MEMORY.start().wrapping_add(SIZE)), None);
     }
 
     /// The tests' own allocator is another one, so the arena is this test's alone.
@@ -167,7 +189,7 @@ mod tests {
             let is = |byte, from: *mut u8, size| (0..size).all(|at| *from.wrapping_add(at) == byte);
             let end_of_page = rest.wrapping_add(rest.addr().next_multiple_of(page) - rest.addr());
             assert!(is(0xff, kept, page) && is(0xff, rest, end_of_page.addr() - rest.addr()));
-            assert!(is(0, end_of_page, 3 * page));
+            assert!(is(0, end_of_page, rest.addr() + 4 * page - end_of_page.addr()));
             // What was used before the last release counts no more.
             let again = alloc(4 * page, 1);
             release();
