@@ -259,10 +259,8 @@ impl UserShell {
     /// Ends every probe that the shell has started, and waits until nothing is left. A member of a pipeline may become a
     /// probe long after the others.
     pub fn end_probes(&self) {
-        let binary = fs::canonicalize(probe()).unwrap();
-        let runs = |pid: &pid_t| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == binary);
         wait_until("the job to end", || {
-            for pid in descendants(self.pid).into_iter().filter(runs) {
+            for pid in descendants(self.pid).into_iter().filter(is_probe) {
                 // SAFETY: numbers only. It may have ended meanwhile.
                 unsafe {
                     libc::kill(pid, libc::SIGTERM);
@@ -312,6 +310,15 @@ fn find_job(all: &[pid_t]) -> Option<Job> {
         (program(rinit)? != program(command)?).then_some(Job { rinit, command })
     };
     rinits(all).into_iter().rev().find_map(job)
+}
+
+fn is_probe(pid: &pid_t) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == fs::canonicalize(probe()).unwrap())
+}
+
+/// The probe that rinit runs as its command. strace's own process may be another child of rinit.
+pub fn probe_of(rinit: pid_t) -> Option<pid_t> {
+    children(rinit).into_iter().find(is_probe)
 }
 
 /// Waits until a process is stopped, or is not.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use libc::{c_int, pid_t};
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session};
-use crate::harness::shell::{has_taken, is_pending, wait_until_stopped};
+use crate::harness::shell::{has_taken, is_pending, probe_of, wait_until_stopped};
 use crate::harness::trace::{HeldProcess, with_blocked};
 use crate::harness::{
     BOTH_ROLES, Role, TempDir, children, command, kill, probe, rinit, state, wait_until, wait_until_ready,
@@ -85,9 +85,7 @@ fn start_held_job(session: &mut Session, strace: &str, init: &str) -> (pid_t, pi
     session.line(&format!("strace -DDD -o /dev/null {strace} {init} {} hold | cat", probe()));
     wait_until("the command", || {
         let job = *children(session.leader.pid).first()?;
-        let command = *children(job).first()?;
-        (std::fs::read_link(format!("/proc/{command}/exe")).ok()? == std::fs::canonicalize(probe()).unwrap())
-            .then_some((job, command))
+        Some((job, probe_of(job)?))
     })
 }
 

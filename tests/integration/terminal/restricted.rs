@@ -8,7 +8,7 @@ use std::{fs, io};
 use libc::pid_t;
 
 use crate::harness::pty::{CTRL_C, CTRL_Z, Session, group_of};
-use crate::harness::shell::{UserShell, wait_until_stopped};
+use crate::harness::shell::{UserShell, probe_of, wait_until_stopped};
 use crate::harness::{
     BOTH_ROLES, Role, Running, TempDir, command, is_waiting, kill, open_descriptors, probe, program, rinit, state,
     status_line, wait_until,
@@ -85,15 +85,16 @@ fn a_sandbox_that_refuses_to_change_the_mask_makes_no_loop_in_a_job() {
         for (line, keys) in [("INIT HOLD", CTRL_Z), ("INIT HOLD | HOLD", CTRL_Z), ("INIT HOLD", "")] {
             user.enter(&format!("{strace} {line}"));
             let job = user.started_job();
+            let command = wait_until("the command", || probe_of(job.rinit));
             wait_until("rinit to wait", || is_waiting(job.rinit).then_some(()));
             if keys.is_empty() {
-                kill(job.command, libc::SIGSTOP);
+                kill(command, libc::SIGSTOP);
             } else {
                 user.press(keys);
             }
-            wait_until_idle([job.rinit, job.command]);
-            kill(job.command, libc::SIGCONT);
-            kill(job.rinit, libc::SIGTERM);
+            wait_until_idle([job.rinit, command]);
+            // If strace ends first, as with -a it may, rinit is stopped now.
+            kill(job.rinit, libc::SIGKILL);
             user.end_probes();
             user.prompt();
             user.wait_until_alone();
