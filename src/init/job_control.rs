@@ -13,7 +13,7 @@ use super::terminal::Terminal;
 use crate::procfs;
 use crate::signal::scope::Recipients;
 use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
-use crate::sys::process;
+use crate::sys::{process, wait};
 
 /// The command as a job of the controlling terminal.
 #[derive(Debug)]
@@ -56,12 +56,15 @@ impl Job {
             // looked for its continue.
             self.running();
             self.terminal.give_if_due(self.group());
-        } else if is_stop && procfs::handles(self.main_child, signal) {
-            // The command does not stop.
-            self.forwarded_stop = None;
         } else if is_stop {
+            // A continue that came before is over. Its report must not end the record of the stop.
+            if wait::take_continue(self.main_child) {
+                self.running();
+            }
             let is_from_terminal = info.origin() == Origin::Kernel && info.signal == signal;
-            self.forwarded_stop = Some(if is_from_terminal { StopSender::Terminal } else { StopSender::Process });
+            let sender = if is_from_terminal { StopSender::Terminal } else { StopSender::Process };
+            // If the command handles the signal, it does not stop.
+            self.forwarded_stop = Some(sender).filter(|_| !procfs::handles(self.main_child, signal));
         }
         if signal == Signal::TSTP && self.is_stopped && self.terminal.has_job_control() {
             // The main child is stopped already, so the kernel would report no new stop. The stop

@@ -91,7 +91,7 @@ fn wait4(child: pid_t, options: c_int) -> Result<ChildEvent, Errno> {
 /// As for [`next_child`].
 pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, Errno> {
     let stops = if what == WaitFor::EndStopContinue { libc::WSTOPPED | libc::WCONTINUED } else { 0 };
-    Ok(waitid(libc::WEXITED | stops)?.map(|info| {
+    Ok(waitid(None, libc::WEXITED | stops)?.map(|info| {
         let (pid, status) = signal::pid_and_status(&info);
         let word = match info.si_code {
             libc::CLD_EXITED => (status & 0xff) << 8,
@@ -110,16 +110,23 @@ pub(crate) fn next_child_by_waitid(what: WaitFor) -> Result<Option<ChildEvent>, 
 /// # Errors
 /// As for [`next_child`].
 pub(crate) fn peek() -> Result<Option<pid_t>, Errno> {
-    Ok(waitid(libc::WEXITED | libc::WNOWAIT)?.map(|info| signal::pid_and_status(&info).0))
+    Ok(waitid(None, libc::WEXITED | libc::WNOWAIT)?.map(|info| signal::pid_and_status(&info).0))
 }
 
-fn waitid(options: c_int) -> Result<Option<siginfo_t>, Errno> {
+/// Takes the report that this child was continued, if there is one. Returns whether there was.
+pub(crate) fn take_continue(child: pid_t) -> bool {
+    matches!(waitid(Some(child), libc::WCONTINUED), Ok(Some(_)))
+}
+
+/// Waits for this child, or for any.
+fn waitid(child: Option<pid_t>, options: c_int) -> Result<Option<siginfo_t>, Errno> {
+    let (kind, id) = child.map_or((libc::P_ALL, 0), |child| (libc::P_PID, child as libc::id_t));
     let mut info = MaybeUninit::<siginfo_t>::zeroed();
     let options = options | libc::WNOHANG | libc::__WALL;
     // SAFETY: `info` has room for a siginfo_t. All-zero bytes are a valid one, and stay if there is
     // no child to report.
     let info = unsafe {
-        check(c_long::from(libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options)))?;
+        check(c_long::from(libc::waitid(kind, id, info.as_mut_ptr(), options)))?;
         info.assume_init()
     };
     Ok((signal::pid_and_status(&info).0 != 0).then_some(info))

@@ -5,12 +5,12 @@ use std::process::Stdio;
 
 use libc::{c_int, pid_t};
 
-use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session};
+use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session, group_of};
 use crate::harness::shell::{has_taken, is_pending, probe_of, wait_until_stopped};
 use crate::harness::trace::{HeldProcess, with_blocked};
 use crate::harness::{
-    BOTH_ROLES, Role, TempDir, children, command, kill, probe, rinit, state, wait_until, wait_until_ready,
-    wait_until_recorded,
+    BOTH_ROLES, Role, TempDir, children, command, is_waiting, kill, probe, program, rinit, state, wait_until,
+    wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -18,6 +18,7 @@ tests! {
     a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
     ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job requires [Program("strace")],
     ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
+    a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
     a_real_time_signal_before_the_command_has_its_own_group_arrives_once requires [Program("strace")],
@@ -112,6 +113,32 @@ fn ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job() {
     }
     session.press(CTRL_C);
     session.prompt();
+}
+
+fn a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts() {
+    for role in BOTH_ROLES {
+        // rinit is held after the first signal that it sends: the continue in answer to Ctrl-Z.
+        let mut strace = program("strace");
+        strace.args(["-DDD", "-o", "/dev/null", "-e", "trace=kill", "-e", "inject=kill:delay_exit=1000000:when=1"]);
+        strace.arg(rinit()).args(["-vv", &probe(), "hold"]);
+        let mut session = Session::start(role, strace);
+        let rinit = session.leader.pid;
+        let command = wait_until("the command", || probe_of(rinit));
+        session.wait_until_foreground(group_of(command));
+        wait_until("rinit to wait", || is_waiting(rinit).then_some(()));
+        session.press(CTRL_Z);
+        session.expect("was stopped by SIGTSTP");
+        wait_until("rinit to be held", || (state(rinit) == Some('t') && state(command) == Some('S')).then_some(()));
+        // The command is kept from stopping until rinit has looked for a change.
+        let held = Held::hold(command);
+        kill(rinit, libc::SIGTSTP);
+        wait_until("the stop to be forwarded", || is_pending(command, libc::SIGTSTP).then_some(()));
+        wait_until("rinit to wait", || is_waiting(rinit).then_some(()));
+        drop(held);
+        session.expect("was stopped by SIGTSTP");
+        wait_until("rinit to wait", || has_taken(rinit, libc::SIGCHLD).then_some(()));
+        assert_eq!(state(command), Some('T'), "{role:?}");
+    }
 }
 
 fn ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again() {
