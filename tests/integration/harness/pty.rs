@@ -9,7 +9,10 @@ use std::process::Command;
 
 use libc::pid_t;
 
-use super::{Deadline, Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, wait_until};
+use super::{
+    Deadline, Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, state, status_line,
+    wait_until,
+};
 
 /// The keys that make signals: termios(3).
 pub const CTRL_C: &str = "\x03";
@@ -118,8 +121,11 @@ impl Session {
                 self.taken += at + text.len();
                 return before;
             }
-            let (seen, rest) = self.screen.text.split_at(self.taken);
-            assert!(deadline.allows_another_look(), "waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}");
+            if !deadline.allows_another_look() {
+                let (seen, rest) = self.screen.text.split_at(self.taken);
+                let processes: String = descendants(self.leader.pid).into_iter().map(describe).collect();
+                panic!("waited in vain for {text:?}; seen:\n{seen}\nand then:\n{rest}\nprocesses:\n{processes}");
+            }
         }
     }
 
@@ -198,6 +204,13 @@ impl Session {
     fn master(&self) -> &File {
         self.master.as_ref().expect("not hung up")
     }
+}
+
+/// A process in one line: its state, its signals, its command line.
+fn describe(pid: pid_t) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let masks = ["ShdPnd", "SigBlk", "SigIgn", "SigCgt"].map(|name| status_line(pid, name));
+    format!("{pid} {:?} group {} {masks:?} {}\n", state(pid), group_of(pid), line.escape_ascii())
 }
 
 /// The process group of a process.
