@@ -3,7 +3,8 @@
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session, group_of};
 use crate::harness::shell::{Owner, UserShell, has_taken, wait_until_stopped};
 use crate::harness::{
-    BOTH_ROLES, Role, TempDir, command, kill, pid_of, probe, program, rinit, state, wait_until, wait_until_ready,
+    BOTH_ROLES, Role, TempDir, children, command, kill, pid_of, probe, program, rinit, state, wait_until,
+    wait_until_ready,
 };
 
 tests! {
@@ -296,6 +297,7 @@ fn an_orphan_that_is_stopped_and_continued_is_its_own_affair() {
         let cat = session.command();
         wait_until_ready(&file);
         let orphan = pid_of(&file);
+        wait_until("it to be rinit's child", || children(session.leader.pid).contains(&orphan).then_some(()));
         for _ in 0..2 {
             kill(orphan, libc::SIGSTOP);
             session.expect("was stopped by SIGSTOP");
