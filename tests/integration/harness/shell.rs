@@ -186,16 +186,20 @@ impl UserShell {
     /// rinit and the shell have nothing more to do for the start.
     pub fn job(&self) -> Job {
         wait_until("the job to run", || {
-            let all = descendants(self.pid);
-            let own = fs::read(format!("/proc/{}/cmdline", self.pid)).ok()?;
-            let has_started = |pid: &pid_t| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words != own);
             // zsh sleeps at a pipe as well, until a child has begun, before it starts the next one.
             let at_pipe =
                 || fs::read_to_string(format!("/proc/{}/wchan", self.pid)).is_ok_and(|at| at.contains("pipe"));
-            let sleeps = |pid: pid_t| state(pid) == Some('S') && !at_pipe();
+            let sleeps = || state(self.pid) == Some('S') && !at_pipe();
+            // A shell that still works may start one more after the others were listed.
+            if !sleeps() {
+                return None;
+            }
+            let all = descendants(self.pid);
+            let own = fs::read(format!("/proc/{}/cmdline", self.pid)).ok()?;
+            let has_started = |pid: &pid_t| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words != own);
             let job = find_job(&all)?;
             let is_settled = |rinit: &pid_t| is_waiting(*rinit) || state(*rinit) == Some('T');
-            let settled = all.iter().all(has_started) && rinits(&all).iter().all(is_settled) && sleeps(self.pid);
+            let settled = all.iter().all(has_started) && rinits(&all).iter().all(is_settled) && sleeps();
             settled.then_some(job)
         })
     }
