@@ -35,7 +35,7 @@ pub(crate) fn warn_of_ignored(config: &Config) {
 /// Whether the options ask for the same, or the variable for its owner's default.
 fn is_met(meaning: Meaning, config: &Config) -> bool {
     match meaning {
-        // The default asks for it as well, so this tells nothing about the options.
+        // The group is rinit's default, so the target does not show whether an option asks for it.
         Meaning::Group => false,
         Meaning::MainChild => config.target == Target::MainChild,
         Meaning::Level(level) => level == LevelFilter::Warn || config.verbosity == Verbosity::Level(level),

@@ -53,7 +53,7 @@ pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
             Ok(0) => return error(Errno::EIO),
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
-            // The reader's end may have set O_NONBLOCK.
+            // Another process that shares the open file may have set O_NONBLOCK.
             Err(Errno::EAGAIN) => {
                 let stdout = descriptor::standard(STDOUT_FILENO);
                 let _ = poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PollTimeout::NONE);

@@ -52,9 +52,8 @@ impl Job {
     pub(super) fn prepare_for(&mut self, signal: Signal, info: &SignalInfo) -> bool {
         let is_stop = signal == Signal::STOP || signal.is_terminal_stop();
         if signal == Signal::CONT {
-            // The main child counts as running from now on: a Ctrl-Z may come before rinit has
-            // looked for its continue.
-            self.running();
+            // It discards a stop signal that the command has not taken yet.
+            self.forwarded_stop = None;
             self.terminal.give_if_due(self.group());
         } else if is_stop {
             // A continue that came before is over. Its report must not end the record of the stop.
