@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use crate::persona::Persona;
 pub use crate::persona::Target;
-use crate::persona::{Persona, RINIT};
 use crate::signal::Signal;
 use crate::sys::arguments::Arguments;
 
 /// What rinit is to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Action {
     /// Do one thing without being an init, and exit.
     OneShot(OneShot),
-    /// Be the init of a shared PID namespace, without a command.
-    Pause(Config),
-    /// Run a command.
-    Run(Config, Arguments),
+    /// Be an init, with a command or without one: `--pause`.
+    Run(Config, Option<Arguments>),
 }
 
 /// What rinit does instead of being an init.
@@ -33,7 +32,7 @@ pub enum OneShot {
 }
 
 /// How the init behaves.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Config {
     /// How rinit behaves under the name that it was called by.
     pub persona: &'static Persona,
@@ -59,23 +58,6 @@ pub struct Config {
     pub verbosity: Verbosity,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            persona: &RINIT,
-            target: Target::Group,
-            rewrites: Rewrites::default(),
-            remapped: ExitCodes::default(),
-            parent_death_signal: None,
-            grace: Duration::ZERO,
-            wait_all: false,
-            kill_after: None,
-            warn_on_reap: false,
-            verbosity: Verbosity::Level(LevelFilter::Warn),
-        }
-    }
-}
-
 impl Config {
     /// Whether the command gets a session of its own.
     pub(crate) fn starts_session(&self) -> bool {
@@ -99,7 +81,7 @@ pub struct Rewrites([Option<Signal>; Signal::COUNT]);
 impl Default for Rewrites {
     /// Each signal is forwarded as it is.
     fn default() -> Self {
-        Self(std::array::from_fn(Signal::from_index))
+        Self(std::array::from_fn(|index| Signal::from_number(index as i32 + 1)))
     }
 }
 

@@ -25,12 +25,23 @@ pub fn inherited_mask() -> Option<u64> {
     Some(INHERITED_MASK.load(Ordering::Relaxed)).filter(|mask| *mask != NOT_STORED)
 }
 
-// Each entry point makes the call rt_sigprocmask(SIG_SETMASK = 2, mask, mask, 8).
+/// An entry point of these instructions, which make the call rt_sigprocmask(SIG_SETMASK = 2, mask,
+/// mask, 8).
+macro_rules! entry_point {
+    ($($line:literal),* $(; $option:ident)?) => {
+        std::arch::global_asm!(
+            ".globl rinit_start",
+            ".type rinit_start, %function",
+            "rinit_start:",
+            $($line,)*
+            mask = sym INHERITED_MASK,
+            $(options($option),)?
+        );
+    };
+}
 
 #[cfg(target_arch = "x86_64")]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    "rinit_start:",
+entry_point!(
     "mov r12, rdx", // the ABI hands a function for atexit(3) to _start in rdx
     "mov eax, 14",
     "mov edi, 2",
@@ -40,14 +51,11 @@ std::arch::global_asm!(
     "syscall",
     "mov rdx, r12",
     "xor r12d, r12d",
-    "jmp _start",
-    mask = sym INHERITED_MASK,
+    "jmp _start"
 );
 
 #[cfg(target_arch = "x86")]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    "rinit_start:",
+entry_point!(
     "movl %edx, %ebp", // the ABI hands a function for atexit(3) to _start in edx
     "call 2f",
     "2: popl %ecx",
@@ -59,15 +67,12 @@ std::arch::global_asm!(
     "int $0x80",
     "movl %ebp, %edx",
     "xorl %ebp, %ebp",
-    "jmp _start",
-    mask = sym INHERITED_MASK,
-    options(att_syntax),
+    "jmp _start";
+    att_syntax
 );
 
 #[cfg(target_arch = "aarch64")]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    "rinit_start:",
+entry_point!(
     "mov x9, x0", // the ABI hands a function for atexit(3) to _start in x0
     "mov x8, #135",
     "mov x0, #2",
@@ -77,10 +82,10 @@ std::arch::global_asm!(
     "mov x3, #8",
     "svc #0",
     "mov x0, x9",
-    "b _start",
-    mask = sym INHERITED_MASK,
+    "b _start"
 );
 
+// The label has to come after `.arm`.
 #[cfg(target_arch = "arm")]
 std::arch::global_asm!(
     ".arm",
@@ -105,10 +110,7 @@ std::arch::global_asm!(
 // ELFv2: when a function is entered, r12 holds its address, here and in `_start`. The TOC pointer
 // r2 is computed from it.
 #[cfg(all(target_arch = "powerpc64", target_endian = "little"))]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    ".type rinit_start, @function",
-    "rinit_start:",
+entry_point!(
     "addis 2, 12, .TOC.-rinit_start@ha",
     "addi 2, 2, .TOC.-rinit_start@l",
     "mr 31, 7", // the ABI hands a function for atexit(3) to _start in r7
@@ -123,15 +125,11 @@ std::arch::global_asm!(
     "addis 12, 2, _start@toc@ha",
     "addi 12, 12, _start@toc@l",
     "mtctr 12",
-    "bctr",
-    mask = sym INHERITED_MASK,
+    "bctr"
 );
 
 #[cfg(target_arch = "riscv64")]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    ".type rinit_start, @function",
-    "rinit_start:",
+entry_point!(
     "mv t0, a0", // the ABI hands a function for atexit(3) to _start in a0
     ".option push",
     ".option norelax", // `_start` sets gp; the linker must not address the mask by it before
@@ -143,20 +141,16 @@ std::arch::global_asm!(
     "li a7, 135",
     "ecall",
     "mv a0, t0",
-    "tail _start",
-    mask = sym INHERITED_MASK,
+    "tail _start"
 );
 
 #[cfg(target_arch = "s390x")]
-std::arch::global_asm!(
-    ".globl rinit_start",
-    ".type rinit_start, @function",
-    "rinit_start:", // the ABI hands a function for atexit(3) to _start in r14
+entry_point!(
+    // The ABI hands a function for atexit(3) to _start in r14.
     "larl %r3, {mask}",
     "lgr %r4, %r3",
     "lghi %r2, 2",
     "lghi %r5, 8",
     "svc 175",
-    "jg _start",
-    mask = sym INHERITED_MASK,
+    "jg _start"
 );

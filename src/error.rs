@@ -13,8 +13,6 @@ pub enum Error {
     Usage(String),
     /// A call failed: what rinit was doing, and what the kernel said.
     Failed(String, Errno),
-    /// A file could not be read or written.
-    Io(String, std::io::Error),
 }
 
 impl fmt::Display for Error {
@@ -22,12 +20,6 @@ impl fmt::Display for Error {
         match self {
             Self::Usage(text) => out.write_str(text),
             Self::Failed(what, errno) => write!(out, "{what}: {}", errno.desc()),
-            Self::Io(what, error) => match error.raw_os_error() {
-                Some(number) => write!(out, "{what}: {}", Errno::from_raw(number).desc()),
-                None => write!(out, "{what}: {error}"),
-            },
         }
     }
 }
-
-impl std::error::Error for Error {}

@@ -16,11 +16,10 @@ mod procfs;
 pub mod signal;
 pub mod sys;
 
-use libc::pid_t;
 use log::LevelFilter;
 use nix::errno::Errno;
 
-use config::{Action, Config, Verbosity};
+use config::{Action, Verbosity};
 use error::Error;
 use persona::{Persona, RINIT};
 use signal::SignalSet;
@@ -36,16 +35,15 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
     let pid = sys::process::own_pid_at_start();
     let action = cli::parse(persona, arguments.skip(1), &environment::variable);
     // No other init has the one-shot modes, so their exit codes are rinit's under every name.
-    let is_one_shot = matches!(action, Ok(Action::OneShot(_)));
-    let failure = if is_one_shot { RINIT.codes.failure } else { persona.codes.failure };
+    let codes = if let Ok(Action::OneShot(_)) = action { RINIT.codes } else { persona.codes };
     let result = match (action, mask) {
         (Ok(Action::Run(config, command)), Ok(mask)) => {
-            start_logging(&config, pid);
-            init::run(&config, command, pid, mask)
-        }
-        (Ok(Action::Pause(config)), Ok(_)) => {
-            start_logging(&config, pid);
-            init::pause::run(&config, pid)
+            logging::init(&config.verbosity, pid);
+            cli::warn_of_ignored(&config);
+            match command {
+                Some(command) => init::run(&config, command, pid, mask),
+                None => init::pause::run(&config, pid, mask),
+            }
         }
         (Ok(Action::OneShot(one_shot)), mask) => commands::run(one_shot, mask),
         (Ok(_), Err(errno)) => Err(Error::Failed("cannot block signals, so none could be forwarded".into(), errno)),
@@ -56,11 +54,6 @@ pub fn run(arguments: Arguments, mask: Result<SignalSet, Errno>) -> u8 {
         // counts.
         logging::init(&Verbosity::Level(LevelFilter::Warn), pid);
         log::error!("{error}");
-        failure
+        codes.failure
     })
-}
-
-fn start_logging(config: &Config, pid: pid_t) {
-    logging::init(&config.verbosity, pid);
-    cli::warn_of_ignored(config);
 }

@@ -25,7 +25,7 @@ static ALLOCATOR: Arena = Arena;
 /// execve(2).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn main(argc: c_int, argv: *mut *const c_char) -> c_int {
-    let mask = entry::inherited_mask().map(SignalSet::from_bits).map_or_else(|| signal::set_mask(SignalSet::ALL), Ok);
+    let mask = entry::inherited_mask().map(SignalSet).map_or_else(|| signal::set_mask(SignalSet::ALL), Ok);
     // SAFETY: the caller guarantees `argc` and `argv`. `std::env::args_os` is no alternative: it is
     // empty under `no_main` on musl.
     let arguments = unsafe { Arguments::new(usize::try_from(argc).unwrap_or(0), argv) };

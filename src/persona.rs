@@ -71,10 +71,8 @@ pub(crate) struct Variable {
 /// What a variable asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// Forward signals to the group.
-    Group,
-    /// Forward signals to the main child alone.
-    MainChild,
+    /// Forward signals to these processes.
+    Target(Target),
     /// Log up to this level.
     Level(LevelFilter),
 }
@@ -83,8 +81,9 @@ impl Meaning {
     /// The option that asks for the same.
     pub(crate) fn option(self) -> &'static str {
         match self {
-            Self::Group => "--kill-process-group",
-            Self::MainChild => "--single-child",
+            Self::Target(Target::Group) => "--kill-process-group",
+            Self::Target(Target::MainChild) => "--single-child",
+            Self::Target(Target::Everyone) => "--all",
             Self::Level(_) => "--verbose",
         }
     }
@@ -110,7 +109,7 @@ static TINI: Persona = Persona {
     codes: FailureCodes { failure: 1, not_found: 127, not_permitted: 126, cannot_run: 1 },
     drops_separator: true,
     variables: &[
-        Variable { name: "TINI_KILL_PROCESS_GROUP", meaning: |_| Some(Meaning::Group) },
+        Variable { name: "TINI_KILL_PROCESS_GROUP", meaning: |_| Some(Meaning::Target(Target::Group)) },
         Variable { name: "TINI_VERBOSITY", meaning: |value| Some(Meaning::Level(tini_level(value))) },
     ],
     ..RINIT
@@ -133,7 +132,10 @@ static DUMB_INIT: Persona = Persona {
     takes_any_rewrite: true,
     abbreviations: &[("s", "single-child"), ("r", "rewrite"), ("re", "rewrite")],
     variables: &[
-        Variable { name: "DUMB_INIT_SETSID", meaning: |value| (value == "0").then_some(Meaning::MainChild) },
+        Variable {
+            name: "DUMB_INIT_SETSID",
+            meaning: |value| (value == "0").then_some(Meaning::Target(Target::MainChild)),
+        },
         Variable {
             name: "DUMB_INIT_DEBUG",
             meaning: |value| (value == "1").then_some(Meaning::Level(LevelFilter::Debug)),
@@ -144,14 +146,6 @@ static DUMB_INIT: Persona = Persona {
 
 /// Every persona.
 static ALL: [&Persona; 4] = [&RINIT, &TINI, &CATATONIT, &DUMB_INIT];
-
-impl PartialEq for Persona {
-    fn eq(&self, other: &Self) -> bool {
-        self.names == other.names
-    }
-}
-
-impl Eq for Persona {}
 
 impl Persona {
     /// The persona of a program that was started by this name.
@@ -168,7 +162,7 @@ impl Persona {
 
     /// The other inits.
     pub(crate) fn others(&self) -> impl Iterator<Item = &'static Self> {
-        ALL.into_iter().filter(move |other| *other != self)
+        ALL.into_iter().filter(move |other| !std::ptr::eq(*other, self))
     }
 }
 
@@ -208,7 +202,7 @@ mod tests {
             ("/tini/app", &RINIT),
             ("mytini", &RINIT),
         ] {
-            assert_eq!(Persona::of(name.as_bytes()), persona, "{name}");
+            assert!(std::ptr::eq(Persona::of(name.as_bytes()), persona), "{name}");
         }
     }
 

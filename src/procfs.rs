@@ -37,15 +37,11 @@ pub(crate) struct Process {
     /// The signals that it ignores or catches, as a mask: bit n - 1 is signal n. Only the first 31
     /// signals are in it.
     handled: u64,
-    name: Text<NAME>,
+    /// Its name. A process can set that to any bytes.
+    pub(crate) name: Text<NAME>,
 }
 
 impl Process {
-    /// Its name. A process can set that to any bytes.
-    pub(crate) fn name(&self) -> &[u8] {
-        self.name.as_bytes()
-    }
-
     /// Whether it has ended and waits to be reaped. A process whose first thread has ended before
     /// the others looks like a zombie, but it is alive: see pthread_exit(3).
     pub(crate) fn is_zombie(&self) -> bool {
@@ -65,19 +61,11 @@ impl Process {
 
 /// Why the processes of this namespace cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// The error of open(2), read(2) or getdents64(2): /proc may not be mounted.
-    Errno(Errno),
-    /// /proc is that of another PID namespace: `unshare --pid --fork` leaves the outer one mounted.
-    OtherNamespace,
-}
+pub(crate) struct Unreadable(&'static str);
 
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Errno(errno) => write!(out, "cannot read /proc: {}", errno.desc()),
-            Self::OtherNamespace => out.write_str("/proc belongs to another PID namespace"),
-        }
+        write!(out, "cannot read /proc: {}", self.0)
     }
 }
 
@@ -86,11 +74,13 @@ impl std::fmt::Display for Unreadable {
 /// whether /proc lists a process that it does not let rinit read.
 ///
 /// # Errors
-/// [`Unreadable`], before the first call of `each`.
+/// [`Unreadable`], before the first call of `each`: /proc may not be mounted, or may be that of
+/// another PID namespace, since `unshare --pid --fork` leaves the outer one mounted.
 pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, Unreadable> {
-    let own = read_stat(c"/proc/self/stat").map_err(Unreadable::Errno)?;
+    let unreadable = |errno: Errno| Unreadable(errno.desc());
+    let own = read_stat(c"/proc/self/stat").map_err(unreadable)?;
     if own.is_none_or(|own| own.pid != process::own_pid()) {
-        return Err(Unreadable::OtherNamespace);
+        return Err(Unreadable("it belongs to another PID namespace"));
     }
     let mut is_refused = false;
     let visit = |name: &[u8]| {
@@ -101,7 +91,7 @@ pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, U
             _ => {}
         }
     };
-    file::names_in(c"/proc", visit).map_err(Unreadable::Errno)?;
+    file::names_in(c"/proc", visit).map_err(unreadable)?;
     Ok(is_refused)
 }
 
@@ -180,7 +170,7 @@ pub(crate) mod tests {
     fn a_hostile_name_is_read_as_a_name() {
         let stat = b"42 (a) Z 1 (b)\n) S 7 40 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 12345 99 1\n";
         let process = parse(stat).unwrap();
-        assert_eq!(process.name(), b"a) Z 1 (b)\n");
+        assert_eq!(process.name.as_bytes(), b"a) Z 1 (b)\n");
         assert_eq!((process.pid, process.state, process.parent), (42, b'S', 7));
         assert_eq!((process.group, process.threads, process.start), (40, 3, 12345));
     }

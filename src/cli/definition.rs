@@ -50,37 +50,78 @@ pub(super) const COMMAND: &str = "command";
 /// What `--version` says after the name. dockerd reads the commit: moby, parseInitVersion.
 pub(super) const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), " - git.", env!("RINIT_COMMIT"));
 
-const FOOTER: &str = "\
-Each variable sets its option; the command line wins. A boolean is 1, true, yes, on or
-0, false, no, off. DURATION is 10, 0.5, 10s, 2m, 1h or 1d. SIGNAL is TERM, SIGTERM, 15, RTMIN+n
-or RTMAX-n.
-
-Exit codes: the command's own; 128 + n if signal n killed it; 127 if it was not found;
-126 if it cannot be run; 125 if rinit itself failed.
-
-Called by the name of another init (tini, docker-init, catatonit, podman-init, dumb-init),
-rinit forwards signals, exits and reads variables as that init does.
-
-Example, the last lines of a Dockerfile:
-  ENTRYPOINT [\"/rinit\", \"--\"]
-  CMD [\"/app/server\", \"--port\", \"8080\"]";
-
 /// The command line, as clap's definition.
 pub fn command() -> Command {
-    let arguments =
-        [signal_options(), exit_options(), message_options(), mode_options(), about_options(), compatibility_options()]
-            .into_iter()
-            .flatten();
     Command::new("rinit")
         .version(VERSION_TEXT)
         .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
         .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
-        .after_help(FOOTER)
+        .after_help(include_str!("help/footer.txt"))
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)
         .infer_long_args(true)
-        .args(arguments)
+        .next_help_heading("Signals")
+        .args([
+            flag(SINGLE_CHILD.option)
+                .short('c')
+                .help("Forward signals to the main child alone, not to its process group"),
+            flag(ALL.option).short('a').help("Forward signals to every process, daemons included"),
+            value(REWRITE.option, "FROM:TO").action(ArgAction::Append).short('r').help(
+                "Forward signal TO in place of FROM; TO 0 or none drops the signal; repeatable, or a comma-separated list",
+            ),
+            value(PARENT_DEATH_SIGNAL.option, "SIGNAL")
+                .short('p')
+                .help("If rinit's parent dies, receive SIGNAL and forward it"),
+        ])
+        .next_help_heading("Exit")
+        .args([
+            value(REMAP_EXIT.option, "CODE").action(ArgAction::Append).short('e').help(
+                "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list",
+            ),
+            value(GRACE.option, "DURATION").help(
+                "When the command has ended, send SIGTERM to every process left, and kill those that have not ended \
+                 after this time; without it, exit at once",
+            ),
+            flag(WAIT_ALL.option)
+                .help("When the command has ended, wait until every process left has ended by itself"),
+            value(KILL_AFTER.option, "DURATION").help(
+                "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, or \
+                 with 0, never",
+            ),
+        ])
+        .next_help_heading("Messages")
+        .args([
+            flag(WARN_ON_REAP.option).short('w').help("Log a warning for each orphan reaped: pid, name, how it ended"),
+            Arg::new(VERBOSE.option).long(VERBOSE.option).short('v').action(ArgAction::Count).help(
+                "Log more on stderr: -v info, -vv debug, -vvv trace; the variable takes a filter such as debug or \
+                 rinit::init::reap=trace",
+            ),
+        ])
+        .next_help_heading("Instead of a command")
+        .args([
+            flag(PAUSE).short('P').help("Run no command: reap orphans until SIGTERM or SIGINT, then exit with 0"),
+            value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
+            flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit with 1 if there are any"),
+        ])
+        .next_help_heading("About")
+        .args([
+            flag(HELP).short('h').help("Print this help"),
+            flag(VERSION).short('V').help("Print the version"),
+            flag(LICENSE).short('l').short_alias('L').help("Print the license"),
+        ])
+        .next_help_heading("For users of tini and catatonit")
+        .args([
+            flag("subreaper")
+                .short('s')
+                .hide_short_help(true)
+                .help("No effect: rinit is always a subreaper if it is not PID 1"),
+            flag(GROUP.option).short('g').hide_short_help(true).help(
+                "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
+                 otherwise that is the default",
+            ),
+        ])
+        .mut_args(name_variable)
         .arg(
             Arg::new(COMMAND)
                 .value_name("COMMAND")
@@ -91,92 +132,11 @@ pub fn command() -> Command {
         )
 }
 
-fn signal_options() -> Vec<Arg> {
-    let arguments = vec![
-        flag(SINGLE_CHILD.option).short('c').help("Forward signals to the main child alone, not to its process group"),
-        flag(ALL.option).short('a').help("Forward signals to every process, daemons included"),
-        list(REWRITE.option, "FROM:TO").short('r').help(
-            "Forward signal TO in place of FROM; TO 0 or none drops the signal; repeatable, or a comma-separated list",
-        ),
-        value(PARENT_DEATH_SIGNAL.option, "SIGNAL")
-            .short('p')
-            .help("If rinit's parent dies, receive SIGNAL and forward it"),
-    ];
-    section("Signals", arguments)
-}
-
-fn exit_options() -> Vec<Arg> {
-    let arguments = vec![
-        list(REMAP_EXIT.option, "CODE").short('e').help(
-            "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list",
-        ),
-        value(GRACE.option, "DURATION").help(
-            "When the command has ended, send SIGTERM to every process left, and kill those that have not ended \
-             after this time; without it, exit at once",
-        ),
-        flag(WAIT_ALL.option).help("When the command has ended, wait until every process left has ended by itself"),
-        value(KILL_AFTER.option, "DURATION").help(
-            "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, or with 0, never",
-        ),
-    ];
-    section("Exit", arguments)
-}
-
-fn message_options() -> Vec<Arg> {
-    let arguments = vec![
-        flag(WARN_ON_REAP.option).short('w').help("Log a warning for each orphan reaped: pid, name, how it ended"),
-        Arg::new(VERBOSE.option).long(VERBOSE.option).short('v').action(ArgAction::Count).help(
-            "Log more on stderr: -v info, -vv debug, -vvv trace; the variable takes a filter such as debug \
-             or rinit::init::reap=trace",
-        ),
-    ];
-    section("Messages", arguments)
-}
-
-fn mode_options() -> Vec<Arg> {
-    let arguments = vec![
-        flag(PAUSE).short('P').help("Run no command: reap orphans until SIGTERM or SIGINT, then exit with 0"),
-        value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
-        flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit with 1 if there are any"),
-    ];
-    section("Instead of a command", arguments)
-}
-
-fn about_options() -> Vec<Arg> {
-    let arguments = vec![
-        flag(HELP).short('h').help("Print this help"),
-        flag(VERSION).short('V').help("Print the version"),
-        flag(LICENSE).short('l').short_alias('L').help("Print the license"),
-    ];
-    section("About", arguments)
-}
-
-fn compatibility_options() -> Vec<Arg> {
-    let arguments = vec![
-        flag("subreaper")
-            .short('s')
-            .hide_short_help(true)
-            .help("No effect: rinit is always a subreaper if it is not PID 1"),
-        flag(GROUP.option).short('g').hide_short_help(true).help(
-            "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
-             otherwise that is the default",
-        ),
-    ];
-    section("For users of tini and catatonit", arguments)
-}
-
-/// Puts these options under a heading. The help of an option that has a variable names the
-/// variable.
-fn section(heading: &'static str, arguments: Vec<Arg>) -> Vec<Arg> {
-    let variable = |argument: &Arg| SETTINGS.iter().find(|setting| argument.get_id() == setting.option);
-    let describe = |argument: Arg| {
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        match variable(&argument) {
-            Some(setting) => argument.help(format!("{help} [env: {}]", setting.variable)),
-            None => argument,
-        }
-    };
-    arguments.into_iter().map(|argument| describe(argument).help_heading(heading)).collect()
+/// Adds the variable to the help of an option that has one.
+fn name_variable(argument: Arg) -> Arg {
+    let Some(setting) = SETTINGS.iter().find(|setting| argument.get_id() == setting.option) else { return argument };
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    argument.help(format!("{help} [env: {}]", setting.variable))
 }
 
 fn flag(name: &'static str) -> Arg {
@@ -190,8 +150,4 @@ fn value(name: &'static str, placeholder: &'static str) -> Arg {
         .value_parser(OsStringValueParser::new())
         // `-e -1` is a wrong value of -e, not an unknown option.
         .allow_hyphen_values(true)
-}
-
-fn list(name: &'static str, placeholder: &'static str) -> Arg {
-    value(name, placeholder).action(ArgAction::Append)
 }

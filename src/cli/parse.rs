@@ -13,7 +13,7 @@ use super::values;
 use crate::config::{Action, Config, ExitCodes, OneShot, Rewrites, Target, Verbosity};
 use crate::error::Error;
 use crate::logging::escape::Escaped;
-use crate::persona::{Meaning, Persona};
+use crate::persona::{Meaning, Persona, Variable};
 use crate::signal::Signal;
 use crate::sys::arguments::Arguments;
 
@@ -34,94 +34,71 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// # Errors
 /// `Error::Usage` for invalid input.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
-    let (matches, request) = match words.first() {
-        // The usual ENTRYPOINT has no options, so clap has nothing to parse.
-        Some(first) if first.to_bytes() == b"--" => (None, Request::Run { command: words.skip(1), is_separated: true }),
-        Some(first) if is_option(first) => parse_options(persona, words)?,
-        _ => (None, Request::Run { command: words, is_separated: false }),
+    // The usual ENTRYPOINT has no options, so clap has nothing to parse.
+    let begins_with = |matches: fn(&CStr) -> bool| words.first().is_some_and(matches);
+    let matches = if begins_with(is_option) && !begins_with(is_separator) { Some(read(persona, words)?) } else { None };
+    let input = Input { matches: matches.as_ref(), variables };
+    let command = match matches {
+        Some(_) => words.last(input.values(names::COMMAND).count()),
+        None => words.skip(usize::from(begins_with(is_separator))),
     };
-    let (command, is_separated) = match request {
-        Request::OneShot(one_shot) => return Ok(Action::OneShot(one_shot)),
-        Request::Pause => (None, false),
-        Request::Run { command, is_separated } => (Some(command), is_separated),
-    };
-    let config = config(persona, &CliArgs { matches: matches.as_ref() }, variables)?;
-    let Some(command) = command else { return Ok(Action::Pause(config)) };
+    let before = words.count() - command.count();
+    let is_long = words.iter().take(before).any(|word| word.to_bytes().starts_with(b"--h"));
+    if let Some(one_shot) = one_shot(&input, if is_long { LONG_HELP } else { SHORT_HELP }, command)? {
+        return Ok(Action::OneShot(one_shot));
+    }
+    let config = config(persona, &input)?;
+    if input.flag(names::PAUSE) {
+        return Ok(Action::Run(config, None));
+    }
     if command.count() == 0 {
         let usage = "no command given; usage: rinit [OPTIONS] [--] COMMAND [ARGS]..., see 'rinit --help'";
         return Err(Error::Usage(usage.into()));
     }
+    let is_separated = words.iter().take(before).last().is_some_and(is_separator);
     let drops_separator = persona.drops_separator && !is_separated && variables("POSIXLY_CORRECT").is_none();
-    Ok(Action::Run(config, if drops_separator { without_separator(command) } else { command }))
-}
-
-/// What the words ask for, before the options of an init are read.
-enum Request {
-    /// Something that needs no configuration.
-    OneShot(OneShot),
-    /// `--pause`.
-    Pause,
-    /// A command, and whether `--` stands before it.
-    Run { command: Arguments, is_separated: bool },
+    Ok(Action::Run(config, Some(if drops_separator { without_separator(command) } else { command })))
 }
 
 /// Parses a command line with options. Out of line, so that init does not keep clap's large stack
 /// frames.
 #[inline(never)]
-fn parse_options(persona: &'static Persona, words: Arguments) -> Result<(Option<ArgMatches>, Request), Error> {
+fn read(persona: &'static Persona, words: Arguments) -> Result<ArgMatches, Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let abbreviate = |command: clap::Command, (short, option): &(&'static str, &'static str)| {
         command.mut_arg(option, |argument| argument.alias(*short))
     };
-    let matches = persona
-        .abbreviations
-        .iter()
-        .fold(names::command(), abbreviate)
-        .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
-        .map_err(|error| Error::Usage(one_line_error(&error)))?;
-    let request = request(&CliArgs { matches: Some(&matches) }, words)?;
-    Ok((Some(matches), request))
+    let definition = persona.abbreviations.iter().fold(names::command(), abbreviate);
+    let matches = definition.try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line));
+    matches.map_err(|error| Error::Usage(one_line_error(&error)))
 }
 
-fn request(cli: &CliArgs<'_>, words: Arguments) -> Result<Request, Error> {
-    let command = words.last(cli.values(names::COMMAND).count());
-    let print = |text| Ok(Request::OneShot(OneShot::Print(text)));
-    if cli.flag(names::HELP) {
-        let before = words.iter().take(words.count() - command.count());
-        let is_long = before.map(CStr::to_bytes).any(|word| word.starts_with(b"--h"));
-        return print(if is_long { LONG_HELP } else { SHORT_HELP });
-    }
-    if cli.flag(names::VERSION) {
-        return print(VERSION);
-    }
-    if cli.flag(names::LICENSE) {
-        return print(LICENSE);
+/// What the options ask for instead of an init, if they do.
+fn one_shot(input: &Input<'_>, help: &'static str, command: Arguments) -> Result<Option<OneShot>, Error> {
+    let texts = [(names::HELP, help), (names::VERSION, VERSION), (names::LICENSE, LICENSE)];
+    if let Some((_, text)) = texts.into_iter().find(|(option, _)| input.flag(option)) {
+        return Ok(Some(OneShot::Print(text)));
     }
     let modes = [
-        ("--pause", cli.flag(names::PAUSE)),
-        ("--install", cli.value(names::INSTALL).is_some()),
-        ("--zombies", cli.flag(names::ZOMBIES)),
+        ("--pause", input.flag(names::PAUSE)),
+        ("--install", input.value(names::INSTALL).is_some()),
+        ("--zombies", input.flag(names::ZOMBIES)),
     ];
     let mut chosen = modes.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
-    let Some(mode) = chosen.next() else {
-        let before = words.iter().nth((words.count() - command.count()).wrapping_sub(1));
-        let is_separated = before.is_some_and(|word| word.to_bytes() == b"--");
-        return Ok(Request::Run { command, is_separated });
-    };
+    let Some(mode) = chosen.next() else { return Ok(None) };
     if let Some(other) = chosen.next() {
         return Err(Error::Usage(format!("{mode} and {other} cannot be used together; use one of them")));
     }
     if let Some(word) = command.first() {
-        let word = Escaped::bytes(word.to_bytes());
+        let word = Escaped(word.to_bytes());
         return Err(Error::Usage(format!("{mode} runs no command, but '{word}' was given; leave one of them out")));
     }
-    match cli.value(names::INSTALL) {
+    match input.value(names::INSTALL) {
         Some(path) if path.is_empty() => {
             Err(values::refused("--install", path, "PATH is a directory, or the file to write"))
         }
-        Some(path) => Ok(Request::OneShot(OneShot::Install(path.clone()))),
-        None if cli.flag(names::ZOMBIES) => Ok(Request::OneShot(OneShot::Zombies)),
-        None => Ok(Request::Pause),
+        Some(path) => Ok(Some(OneShot::Install(path.clone()))),
+        None => Ok(input.flag(names::ZOMBIES).then_some(OneShot::Zombies)),
     }
 }
 
@@ -130,28 +107,106 @@ fn is_option(word: &CStr) -> bool {
     matches!(word.to_bytes(), [b'-', _, ..])
 }
 
+/// Whether a word ends the options.
+fn is_separator(word: &CStr) -> bool {
+    word.to_bytes() == b"--"
+}
+
 /// The command without its first `--`, as in `tini PROGRAM -- ARGS`. The original's getopt(3) drops
 /// that word, unless an option comes before it: getopt(3) would take that option for the init's
 /// own.
 fn without_separator(command: Arguments) -> Arguments {
     match command.iter().position(is_option) {
-        Some(place) if command.iter().nth(place).is_some_and(|word| word.to_bytes() == b"--") => command.remove(place),
+        Some(place) if command.iter().nth(place).is_some_and(is_separator) => command.remove(place),
         _ => command,
     }
 }
 
-/// The options that were given. `matches` is `None` if clap had nothing to parse.
-struct CliArgs<'a> {
-    matches: Option<&'a ArgMatches>,
+/// Builds the configuration. A variable is checked even if the command line overrides it.
+fn config(persona: &'static Persona, input: &Input<'_>) -> Result<Config, Error> {
+    let mut rewrites = Rewrites::default();
+    let target = target(persona, input)?;
+    if persona.starts_session && target == Target::Group {
+        for stop in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
+            rewrites.add(stop, Some(Signal::STOP));
+        }
+    }
+    let rewrite = |source: &str, value: &OsStr| values::rewrite(source, value, persona.takes_any_rewrite);
+    input.list(names::REWRITE, &rewrite, |(from, to)| rewrites.add(from, to))?;
+    let mut remapped = ExitCodes::default();
+    input.list(names::REMAP_EXIT, &values::exit_code, |code| remapped.add(code))?;
+    Ok(Config {
+        persona,
+        target,
+        rewrites,
+        remapped,
+        parent_death_signal: input.single(names::PARENT_DEATH_SIGNAL, &values::signal)?,
+        grace: input.single(names::GRACE, &values::duration)?.unwrap_or_default(),
+        wait_all: input.boolean(names::WAIT_ALL)?,
+        kill_after: input.single(names::KILL_AFTER, &values::duration)?.filter(|after| !after.is_zero()),
+        warn_on_reap: input.boolean(names::WARN_ON_REAP)?,
+        verbosity: verbosity(persona, input)?,
+    })
 }
 
-impl CliArgs<'_> {
+/// Which processes signals go to. The command line comes first, then rinit's variables, then the
+/// original's, then the default of the name.
+fn target(persona: &'static Persona, input: &Input<'_>) -> Result<Target, Error> {
+    let exclusive = |one: bool, other: bool, names: &str| match one && other {
+        true => Err(Error::Usage(format!("{names} cannot be used together; use one of them"))),
+        false => Ok(()),
+    };
+    let [single_child, all, group] =
+        [names::SINGLE_CHILD, names::ALL, names::GROUP].map(|setting| input.flag(setting.option));
+    exclusive(single_child, all, "-c and -a")?;
+    let (single_child_variable, all_variable) =
+        (input.boolean_variable(names::SINGLE_CHILD)?, input.boolean_variable(names::ALL)?);
+    let is_open = !single_child && !all && !group;
+    exclusive(is_open && single_child_variable, all_variable, "RINIT_SINGLE_CHILD and RINIT_ALL")?;
+    let group_variable = input.boolean_variable(names::GROUP)?;
+    let foreign = input.foreign(persona, |it| if let Meaning::Target(target) = it { Some(target) } else { None });
+    let candidates = [
+        (single_child, Target::MainChild),
+        (all, Target::Everyone),
+        (group, Target::Group),
+        (single_child_variable, Target::MainChild),
+        (all_variable, Target::Everyone),
+        (group_variable && persona.target != Target::Group, Target::Group),
+    ];
+    let own = candidates.into_iter().find_map(|(is_given, target)| is_given.then_some(target));
+    Ok(own.or(foreign).unwrap_or(persona.target))
+}
+
+/// What is logged. `-v` overrides RINIT_LOG. Without RINIT_LOG, the original's variable overrides
+/// `-v`, as in the original.
+fn verbosity(persona: &'static Persona, input: &Input<'_>) -> Result<Verbosity, Error> {
+    let filter = input.variable(names::VERBOSE.variable);
+    let filter = filter.map(|value| values::log_filter(names::VERBOSE.variable, value)).transpose()?;
+    let foreign = input.foreign(persona, |it| if let Meaning::Level(level) = it { Some(level) } else { None });
+    let verbose = input.matches.map_or(0, |matches| matches.get_count(names::VERBOSE.option));
+    Ok(match (verbose, filter, foreign) {
+        (0, Some(filter), _) => Verbosity::Filter(filter),
+        (_, None, Some(level)) => Verbosity::Level(level),
+        (0, ..) => Verbosity::Level(LevelFilter::Warn),
+        (1, ..) => Verbosity::Level(LevelFilter::Info),
+        (2, ..) => Verbosity::Level(LevelFilter::Debug),
+        _ => Verbosity::Level(LevelFilter::Trace),
+    })
+}
+
+/// Reads a value. The first argument is the option or the variable that has it.
+type Reader<'r, T> = &'r dyn Fn(&str, &OsStr) -> Result<T, Error>;
+
+/// The options that were given, and the variables that stand for options. `matches` is `None` if
+/// clap had nothing to parse.
+struct Input<'a> {
+    matches: Option<&'a ArgMatches>,
+    variables: Variables<'a>,
+}
+
+impl Input<'_> {
     fn flag(&self, option: &str) -> bool {
         self.matches.is_some_and(|matches| matches.get_flag(option))
-    }
-
-    fn count(&self, option: &str) -> u8 {
-        self.matches.map_or(0, |matches| matches.get_count(option))
     }
 
     fn value(&self, option: &str) -> Option<&OsString> {
@@ -161,120 +216,31 @@ impl CliArgs<'_> {
     fn values(&self, option: &str) -> impl Iterator<Item = &OsString> {
         self.matches.and_then(|matches| matches.get_many(option)).into_iter().flatten()
     }
-}
 
-/// Builds the configuration. A variable is checked even if the command line overrides it.
-fn config(persona: &'static Persona, cli: &CliArgs<'_>, variables: Variables<'_>) -> Result<Config, Error> {
-    let settings = Settings { cli, variables };
-    let mut rewrites = Rewrites::default();
-    let target = target(persona, &settings)?;
-    if persona.starts_session && target == Target::Group {
-        for stop in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
-            rewrites.add(stop, Some(Signal::STOP));
-        }
-    }
-    let rewrite = if persona.takes_any_rewrite { values::rewrite } else { values::effective_rewrite };
-    settings.list(names::REWRITE, rewrite, |(from, to)| rewrites.add(from, to))?;
-    let mut remapped = ExitCodes::default();
-    settings.list(names::REMAP_EXIT, values::exit_code, |code| remapped.add(code))?;
-    Ok(Config {
-        persona,
-        target,
-        rewrites,
-        remapped,
-        parent_death_signal: settings.single(names::PARENT_DEATH_SIGNAL, values::signal)?,
-        grace: settings.single(names::GRACE, values::duration)?.unwrap_or_default(),
-        wait_all: settings.boolean(names::WAIT_ALL)?,
-        kill_after: settings.single(names::KILL_AFTER, values::duration)?.filter(|after| !after.is_zero()),
-        warn_on_reap: settings.boolean(names::WARN_ON_REAP)?,
-        verbosity: verbosity(persona, &settings)?,
-    })
-}
-
-/// Which processes signals go to. The command line comes first, then rinit's variables, then the
-/// original's, then the default of the name.
-fn target(persona: &'static Persona, settings: &Settings<'_>) -> Result<Target, Error> {
-    let cli = settings.cli;
-    let exclusive = |one: bool, other: bool, names: &str| match one && other {
-        true => Err(Error::Usage(format!("{names} cannot be used together; use one of them"))),
-        false => Ok(()),
-    };
-    let (single_child, all) = (cli.flag(names::SINGLE_CHILD.option), cli.flag(names::ALL.option));
-    exclusive(single_child, all, "-c and -a")?;
-    let variable = |setting| settings.boolean_variable(setting).map(|value| value.unwrap_or(false));
-    let (single_child_variable, all_variable) = (variable(names::SINGLE_CHILD)?, variable(names::ALL)?);
-    exclusive(single_child_variable, all_variable, "RINIT_SINGLE_CHILD and RINIT_ALL")?;
-    let group_variable = variable(names::GROUP)?;
-    let foreign = settings.foreign(persona);
-    let candidates = [
-        (single_child, Target::MainChild),
-        (all, Target::Everyone),
-        (cli.flag(names::GROUP.option), Target::Group),
-        (single_child_variable, Target::MainChild),
-        (all_variable, Target::Everyone),
-        (group_variable && persona.target != Target::Group, Target::Group),
-        (foreign.clone().any(|meaning| meaning == Meaning::MainChild), Target::MainChild),
-        (foreign.clone().any(|meaning| meaning == Meaning::Group), Target::Group),
-    ];
-    let chosen = candidates.into_iter().find(|(is_given, _)| *is_given);
-    Ok(chosen.map_or(persona.target, |(_, target)| target))
-}
-
-/// What is logged. `-v` overrides RINIT_LOG. Without RINIT_LOG, the original's variable overrides
-/// `-v`, as in the original.
-fn verbosity(persona: &'static Persona, settings: &Settings<'_>) -> Result<Verbosity, Error> {
-    let filter = settings.variable(names::VERBOSE.variable);
-    let filter = filter.map(|value| values::log_filter(names::VERBOSE.variable, value)).transpose()?;
-    let foreign = settings.foreign(persona).find_map(|meaning| match meaning {
-        Meaning::Level(level) => Some(level),
-        _ => None,
-    });
-    Ok(match (settings.cli.count(names::VERBOSE.option), filter, foreign) {
-        (0, Some(filter), _) => Verbosity::Filter(filter),
-        (_, None, Some(level)) => Verbosity::Level(level),
-        (0, None, None) => Verbosity::Level(LevelFilter::Warn),
-        (1, ..) => Verbosity::Level(LevelFilter::Info),
-        (2, ..) => Verbosity::Level(LevelFilter::Debug),
-        _ => Verbosity::Level(LevelFilter::Trace),
-    })
-}
-
-/// Reads a value. The first argument is the option or the variable that has it.
-type Reader<T> = fn(&str, &OsStr) -> Result<T, Error>;
-
-/// Options and the variables that stand for them.
-struct Settings<'a> {
-    cli: &'a CliArgs<'a>,
-    variables: Variables<'a>,
-}
-
-impl<'a> Settings<'a> {
     /// A variable. An empty one counts as unset, since a Kubernetes manifest may leave it blank.
     fn variable(&self, name: &str) -> Option<&'static OsStr> {
         (self.variables)(name).filter(|value| !value.is_empty())
     }
 
-    fn boolean_variable(&self, setting: Setting) -> Result<Option<bool>, Error> {
-        let read = |value| values::boolean(setting.variable, value);
-        self.variable(setting.variable).map(read).transpose()
+    fn boolean_variable(&self, setting: Setting) -> Result<bool, Error> {
+        self.variable(setting.variable).map_or(Ok(false), |value| values::boolean(setting.variable, value))
     }
 
     fn boolean(&self, setting: Setting) -> Result<bool, Error> {
-        let variable = self.boolean_variable(setting)?;
-        Ok(self.cli.flag(setting.option) || variable.unwrap_or(false))
+        Ok(self.boolean_variable(setting)? || self.flag(setting.option))
     }
 
     /// The value of an option, or of its variable if the option is not given.
-    fn single<T>(&self, setting: Setting, read: Reader<T>) -> Result<Option<T>, Error> {
+    fn single<T>(&self, setting: Setting, read: Reader<'_, T>) -> Result<Option<T>, Error> {
         let variable = self.variable(setting.variable).map(|value| read(setting.variable, value)).transpose()?;
-        let option = self.cli.value(setting.option).map(|value| read(&option(setting), value)).transpose()?;
+        let option = self.value(setting.option).map(|value| read(&option(setting), value)).transpose()?;
         Ok(option.or(variable))
     }
 
     /// Calls `each` with the values of a list option, or of its variable if the option is not
     /// given.
-    fn list<T>(&self, setting: Setting, read: Reader<T>, mut each: impl FnMut(T)) -> Result<(), Error> {
-        let is_given = self.cli.values(setting.option).next().is_some();
+    fn list<T>(&self, setting: Setting, read: Reader<'_, T>, mut each: impl FnMut(T)) -> Result<(), Error> {
+        let is_given = self.values(setting.option).next().is_some();
         if let Some(list) = self.variable(setting.variable) {
             for value in items(list) {
                 let value = read(setting.variable, value)?;
@@ -283,19 +249,16 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        for value in self.cli.values(setting.option).flat_map(|list| items(list)) {
+        for value in self.values(setting.option).flat_map(|list| items(list)) {
             each(read(&option(setting), value)?);
         }
         Ok(())
     }
 
-    /// What the original's variables ask for.
-    fn foreign(&self, persona: &'static Persona) -> impl Iterator<Item = Meaning> + Clone + use<'a> {
-        let variables = self.variables;
-        persona.variables.iter().filter_map(move |variable| {
-            let value = variables(variable.name)?;
-            (variable.meaning)(&value.to_string_lossy())
-        })
+    /// What the original's variables ask for, as far as `part` takes it.
+    fn foreign<T>(&self, persona: &'static Persona, part: fn(Meaning) -> Option<T>) -> Option<T> {
+        let meaning = |variable: &Variable| (variable.meaning)(&(self.variables)(variable.name)?.to_string_lossy());
+        persona.variables.iter().filter_map(meaning).find_map(part)
     }
 }
 
@@ -310,7 +273,7 @@ fn items(list: &OsStr) -> impl Iterator<Item = &OsStr> {
 /// clap's error in one line. clap itself renders several.
 fn one_line_error(error: &clap::Error) -> String {
     let word = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Escaped::bytes(text.as_bytes()).to_string(),
+        Some(ContextValue::String(text)) => Escaped(text.as_bytes()).to_string(),
         Some(ContextValue::Strings(texts)) => texts.join(", "),
         _ => String::new(),
     };
@@ -375,7 +338,7 @@ mod tests {
 
     fn config_as(name: &str, words: &[&'static str], variables: &[(&str, &'static str)]) -> Config {
         match parse_as(name, words, variables).unwrap() {
-            Action::Run(config, _) | Action::Pause(config) => config,
+            Action::Run(config, _) => config,
             other => panic!("{other:?}"),
         }
     }
@@ -386,7 +349,7 @@ mod tests {
 
     fn command_as(name: &str, words: &[&'static str]) -> Vec<&'static str> {
         match parse_as(name, words, &[]).unwrap() {
-            Action::Run(_, command) => command.iter().map(|word| word.to_str().unwrap()).collect(),
+            Action::Run(_, Some(command)) => command.iter().map(|word| word.to_str().unwrap()).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -427,6 +390,11 @@ mod tests {
         assert_eq!(target("rinit", &["-g", "-c"], &[]), Target::MainChild);
         assert_eq!(target("rinit", &["-g"], &[("RINIT_SINGLE_CHILD", "1")]), Target::Group);
         assert_eq!(target("rinit", &["-g"], &[("RINIT_ALL", "1")]), Target::Group);
+        let both = [("RINIT_SINGLE_CHILD", "1"), ("RINIT_ALL", "1")];
+        assert!(parse_with(&["x"], &both).is_err());
+        for (option, expected) in [("-c", Target::MainChild), ("-a", Target::Everyone), ("-g", Target::Group)] {
+            assert_eq!(target("rinit", &[option], &both), expected, "{option}");
+        }
         assert_eq!(target("rinit", &[], &[("RINIT_ALL", "1"), ("RINIT_KILL_PROCESS_GROUP", "1")]), Target::Everyone);
         assert_eq!(target("dumb-init", &[], &[("DUMB_INIT_SETSID", "1")]), Target::Group);
         assert_eq!(target("dumb-init", &[], &[("DUMB_INIT_SETSID", "0")]), Target::MainChild);
@@ -559,8 +527,11 @@ mod tests {
     #[test]
     fn empty_variables_are_unset_ones() {
         let names = names::SETTINGS.map(|setting| setting.variable);
-        let variables = names.map(|name| (name, ""));
-        assert_eq!(config_of(&["x"], &variables), Config::default());
+        let config = config_of(&["x"], &names.map(|name| (name, "")));
+        assert_eq!((config.target, config.verbosity), (Target::Group, Verbosity::Level(LevelFilter::Warn)));
+        assert_eq!((config.rewrites, config.remapped), (Rewrites::default(), ExitCodes::default()));
+        assert_eq!((config.grace, config.kill_after, config.parent_death_signal), (Duration::ZERO, None, None));
+        assert!(!config.wait_all && !config.warn_on_reap);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! names both, and says what is accepted.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -20,7 +21,7 @@ pub(super) type Rewrite = (Signal, Option<Signal>);
 
 /// The error for a value that is not accepted.
 pub(super) fn refused(source: &str, value: &OsStr, accepted: &str) -> Error {
-    Error::Usage(format!("{source}: '{}' is not accepted; {accepted}", Escaped::os(value)))
+    Error::Usage(format!("{source}: '{}' is not accepted; {accepted}", Escaped(value.as_bytes())))
 }
 
 pub(super) fn boolean(source: &str, value: &OsStr) -> Result<bool, Error> {
@@ -31,31 +32,24 @@ pub(super) fn boolean(source: &str, value: &OsStr) -> Result<bool, Error> {
     }
 }
 
-/// Reads `FROM:TO`.
-pub(super) fn rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
+/// Reads `FROM:TO`. Unless `takes_any`, FROM has to be a signal that rinit forwards.
+pub(super) fn rewrite(source: &str, value: &OsStr, takes_any: bool) -> Result<Rewrite, Error> {
     let wrong = |why: &str| refused(source, value, &format!("{why}; use FROM:TO; {SIGNALS}; TO 0 or none drops it"));
     let (from, to) = value.to_str().and_then(|text| text.split_once(':')).ok_or_else(|| wrong("it has no colon"))?;
     if to.contains(':') {
         return Err(wrong("it has more than one colon"));
     }
     let signal = |name: &str| {
-        Signal::parse(name).ok_or_else(|| wrong(&format!("unknown signal '{}'", Escaped::bytes(name.as_bytes()))))
+        Signal::parse(name).ok_or_else(|| wrong(&format!("unknown signal '{}'", Escaped(name.as_bytes()))))
     };
     let from = signal(from)?;
+    if !takes_any && !from.is_forwarded() {
+        return Err(refused(source, value, &format!("{from} is never forwarded")));
+    }
     match to {
         "0" => Ok((from, None)),
         none if none.eq_ignore_ascii_case("none") => Ok((from, None)),
         _ => Ok((from, Some(signal(to)?))),
-    }
-}
-
-/// Reads `FROM:TO`, in which FROM has to be a signal that rinit forwards.
-pub(super) fn effective_rewrite(source: &str, value: &OsStr) -> Result<Rewrite, Error> {
-    let rule = rewrite(source, value)?;
-    if rule.0.is_forwarded() {
-        Ok(rule)
-    } else {
-        Err(refused(source, value, &format!("{} is never forwarded", rule.0)))
     }
 }
 
@@ -80,13 +74,9 @@ pub(super) fn duration(source: &str, value: &OsStr) -> Result<Duration, Error> {
 /// floating-point numbers would add 20 KiB to the binary.
 fn read_duration(text: &str) -> Option<Duration> {
     const NANOS: u128 = 1_000_000_000;
-    let (number, unit) = match text.as_bytes().last()? {
-        b's' => (text.strip_suffix('s')?, 1),
-        b'm' => (text.strip_suffix('m')?, 60),
-        b'h' => (text.strip_suffix('h')?, 60 * 60),
-        b'd' => (text.strip_suffix('d')?, 24 * 60 * 60),
-        _ => (text, 1),
-    };
+    const UNITS: [(char, u128); 4] = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60)];
+    let with_unit = UNITS.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit)));
+    let (number, unit) = with_unit.unwrap_or((text, 1));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
@@ -94,12 +84,11 @@ fn read_duration(text: &str) -> Option<Duration> {
     if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
+    let value = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse().ok().map(u64::into) };
     // Later digits are dropped: the kernel counts no time below a nanosecond.
     let digits = fraction.get(..9).unwrap_or(fraction);
-    let parts: u128 = if digits.is_empty() { 0 } else { digits.parse::<u64>().ok()?.into() };
-    let scale = u128::from(10u64.checked_pow(u32::try_from(9 - digits.len()).ok()?)?);
-    let nanos = (whole * NANOS + parts * scale) * unit;
+    let scale: u128 = 10u64.checked_pow(u32::try_from(9 - digits.len()).ok()?)?.into();
+    let nanos = (value(whole)? * NANOS + value(digits)? * scale) * unit;
     let seconds = u64::try_from(nanos / NANOS).ok().filter(|seconds| i64::try_from(*seconds).is_ok())?;
     Some(Duration::new(seconds, u32::try_from(nanos % NANOS).ok()?))
 }

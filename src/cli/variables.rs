@@ -36,8 +36,7 @@ pub(crate) fn warn_of_ignored(config: &Config) {
 fn is_met(meaning: Meaning, config: &Config) -> bool {
     match meaning {
         // The group is rinit's default, so the target does not show whether an option asks for it.
-        Meaning::Group => false,
-        Meaning::MainChild => config.target == Target::MainChild,
+        Meaning::Target(target) => target != Target::Group && config.target == target,
         Meaning::Level(level) => level == LevelFilter::Warn || config.verbosity == Verbosity::Level(level),
     }
 }
@@ -50,6 +49,6 @@ fn warn_of_slip(rest: &[u8]) {
     let known = SETTINGS.iter().filter_map(|setting| setting.variable.strip_prefix(OWN));
     let known = known.filter(|known| known.len().abs_diff(text.len()) <= 1);
     if let Some((known, 1)) = nearest(text, known) {
-        warn!("ignoring the unknown variable {OWN}{}; did you mean {OWN}{known}?", Escaped::bytes(name));
+        warn!("ignoring the unknown variable {OWN}{}; did you mean {OWN}{known}?", Escaped(name));
     }
 }

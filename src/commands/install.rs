@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use crate::error::Error;
 use crate::logging::escape::Escaped;
 use crate::signal::{self, SignalSet};
@@ -23,14 +25,14 @@ const NUMBERS: u32 = 1000;
 /// directory, and renamed.
 ///
 /// # Errors
-/// [`Error::Io`] with the file that could not be read or written, [`Error::Usage`] if `path` is
+/// [`Error::Failed`] with the file that could not be read or written, [`Error::Usage`] if `path` is
 /// neither a regular file nor a directory nor a new name. No half-written file stays, unless rinit
 /// is killed by SIGKILL.
 pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
     let path = Path::new(path);
     let target = if path.is_dir() { path.join("rinit") } else { path.to_owned() };
-    let shown = Escaped::os(target.as_os_str());
-    let cannot = |error| Error::Io(format!("cannot install to '{shown}'"), error);
+    let shown = Escaped(target.as_os_str().as_bytes());
+    let cannot = |error| failed(format!("cannot install to '{shown}'"), error);
     if target.file_name().is_none() {
         return Err(cannot(fs::metadata(&target).err().unwrap_or(io::Error::from_raw_os_error(libc::EISDIR))));
     }
@@ -38,7 +40,7 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
         let accepted = "give a new name, a regular file or a directory";
         return Err(Error::Usage(format!("cannot install to '{shown}': it is {kind}; {accepted}")));
     }
-    let mut own = open_own_binary().map_err(|error| Error::Io("cannot read rinit's own binary".into(), error))?;
+    let mut own = open_own_binary().map_err(|error| failed("cannot read rinit's own binary".into(), error))?;
     // From here on a signal that ends rinit also removes the temporary file.
     let mask = signal::set_mask(SignalSet::ALL);
     let created = create_beside(&target);
@@ -54,6 +56,11 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
         let _ = fs::remove_file(&temporary);
     }
     result.map_err(cannot)
+}
+
+fn failed(what: String, error: io::Error) -> Error {
+    // Only a write of no bytes has no errno.
+    Error::Failed(what, Errno::try_from(error).unwrap_or(Errno::EIO))
 }
 
 /// The kind of the file at `target`, if it must not be replaced: anything but a regular file or a

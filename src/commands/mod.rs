@@ -46,19 +46,14 @@ pub(crate) fn run(one_shot: OneShot, mask: Result<SignalSet, Errno>) -> Result<u
 /// # Errors
 /// [`Error::Failed`] with the error of write(2).
 pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
-    let mut rest = text;
+    let (stdout, mut rest) = (descriptor::standard(STDOUT_FILENO), text);
     while !rest.is_empty() {
-        let error = |errno| Err(Error::Failed("cannot write to stdout".into(), errno));
-        match nix::unistd::write(descriptor::standard(STDOUT_FILENO), rest) {
-            Ok(0) => return error(Errno::EIO),
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+        match nix::unistd::write(stdout, rest) {
+            Ok(written @ 1..) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
             // Another process that shares the open file may have set O_NONBLOCK.
-            Err(Errno::EAGAIN) => {
-                let stdout = descriptor::standard(STDOUT_FILENO);
-                let _ = poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PollTimeout::NONE);
-            }
-            Err(errno) => return error(errno),
+            Err(Errno::EAGAIN) => drop(poll(&mut [PollFd::new(stdout, PollFlags::POLLOUT)], PollTimeout::NONE)),
+            result => return Err(Error::Failed("cannot write to stdout".into(), result.err().unwrap_or(Errno::EIO))),
         }
     }
     Ok(())

@@ -10,7 +10,6 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use libc::pid_t;
 use nix::unistd::{Gid, getegid, getgroups};
 
 use crate::error::Error;
@@ -53,8 +52,10 @@ pub(crate) fn list() -> Result<u8, Error> {
             "cannot see the processes of other users: /proc hides them (hidepid); run this as root with CAP_SYS_PTRACE";
         return Err(Error::Usage(why.into()));
     }
-    super::print(report(&look.processes, &zombies, unfinished.len(), Moment::now(), look.is_partial).as_bytes())?;
-    Ok(u8::from(!zombies.is_empty()))
+    let has_zombies = !zombies.is_empty();
+    let text = report(&look.processes, zombies, unfinished.len(), Moment::now(), look.is_partial);
+    super::print(text.as_bytes())?;
+    Ok(u8::from(has_zombies))
 }
 
 /// What /proc shows at one time.
@@ -95,23 +96,19 @@ fn hides_other_users() -> bool {
     !may_trace && !group.is_some_and(is_member)
 }
 
-fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, is_partial: bool) -> String {
-    let mut parents: Vec<(pid_t, Vec<&Process>)> = Vec::new();
-    for zombie in zombies {
-        match parents.iter_mut().find(|(parent, _)| *parent == zombie.parent) {
-            Some((_, children)) => children.push(zombie),
-            None => parents.push((zombie.parent, vec![zombie])),
-        }
-    }
-    parents.sort_unstable_by_key(|(parent, children)| (Reverse(children.len()), *parent));
+fn report(all: &[Process], mut zombies: Vec<Process>, unfinished: usize, now: Moment, is_partial: bool) -> String {
+    zombies.sort_unstable_by_key(|zombie| zombie.parent);
+    let mut parents: Vec<&[Process]> = zombies.chunk_by(|one, other| one.parent == other.parent).collect();
+    parents.sort_by_key(|children| Reverse(children.len()));
     let mut text = String::new();
     if !parents.is_empty() {
         text.push_str("    PID  ZOMBIES    OLDEST  COMMAND          THEIR COMMANDS\n");
     }
-    for (parent, children) in &parents {
-        let command = match all.iter().find(|process| process.pid == *parent) {
-            Some(process) => Escaped::bytes(process.name()).to_string(),
-            None if *parent == 0 => "(outside)".into(),
+    for children in &parents {
+        let parent = children.first().map_or(0, |child| child.parent);
+        let command = match all.iter().find(|process| process.pid == parent) {
+            Some(process) => Escaped(process.name.as_bytes()).to_string(),
+            None if parent == 0 => "(outside)".into(),
             None => "(ended)".into(),
         };
         let oldest = children.iter().map(|child| now.ticks_since(child.start)).max().unwrap_or(0);
@@ -119,16 +116,12 @@ fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, 
         // Writing to a String does not fail.
         let _ = writeln!(text, "{parent:>7}  {:>7}  {age:>8}  {command:<15}  {}", children.len(), names(children));
     }
-    let _ = match (zombies.len(), parents.len()) {
-        (0, _) => writeln!(text, "no zombies"),
-        (count, guilty) => writeln!(
-            text,
-            "{count} {} of {guilty} {} that {} not wait for {} children",
-            if count == 1 { "zombie" } else { "zombies" },
-            if guilty == 1 { "process" } else { "processes" },
-            if guilty == 1 { "does" } else { "do" },
-            if guilty == 1 { "its" } else { "their" },
-        ),
+    let kind = if zombies.len() == 1 { "zombie" } else { "zombies" };
+    let guilty =
+        if parents.len() == 1 { "process that does not wait for its" } else { "processes that do not wait for their" };
+    let _ = match zombies.len() {
+        0 => writeln!(text, "no zombies"),
+        count => writeln!(text, "{count} {kind} of {} {guilty} children", parents.len()),
     };
     if unfinished > 0 {
         let _ = writeln!(text, "not counted: {unfinished} whose threads still run; they cannot be reaped yet");
@@ -140,21 +133,18 @@ fn report(all: &[Process], zombies: &[Process], unfinished: usize, now: Moment, 
 }
 
 /// Each name and how often it occurs, the most frequent first: `sh (3), sleep`.
-fn names(zombies: &[&Process]) -> String {
-    let mut counts: Vec<(&[u8], usize)> = Vec::new();
-    for zombie in zombies {
-        match counts.iter_mut().find(|(name, _)| *name == zombie.name()) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((zombie.name(), 1)),
-        }
-    }
-    counts.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
+fn names(zombies: &[Process]) -> String {
+    let mut names: Vec<&[u8]> = zombies.iter().map(|zombie| zombie.name.as_bytes()).collect();
+    names.sort_unstable();
+    let mut counts: Vec<&[&[u8]]> = names.chunk_by(|one, other| one == other).collect();
+    counts.sort_by_key(|same| Reverse(same.len()));
     let mut text = String::new();
-    for (place, (name, count)) in counts.iter().take(NAMES_SHOWN).enumerate() {
-        text.push_str(if place == 0 { "" } else { ", " });
-        let _ = write!(text, "{}", Escaped::bytes(name));
-        if *count > 1 {
-            let _ = write!(text, " ({count})");
+    for same in counts.iter().take(NAMES_SHOWN) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(text, "{separator}{}", Escaped(same.first().copied().unwrap_or_default()));
+        if same.len() > 1 {
+            let _ = write!(text, " ({})", same.len());
         }
     }
     if counts.len() > NAMES_SHOWN {
@@ -186,13 +176,13 @@ mod tests {
             process(9, 7, b'Z', "sh"),
             process(10, 7, b'Z', "gpu\n\x1b[m"),
         ];
-        let text = report(&all, &all[1..], 0, Moment::now(), false);
+        let text = report(&all, all[1..].to_vec(), 0, Moment::now(), false);
         assert!(text.contains("  driver           sh (2), gpu\\n\\u{1b}[m\n"), "{text}");
         assert!(text.ends_with("3 zombies of 1 process that does not wait for its children\n"), "{text}");
     }
 
     #[test]
     fn nobody_is_named_where_all_is_well() {
-        assert_eq!(report(&[process(1, 0, b'S', "rinit")], &[], 0, Moment::now(), false), "no zombies\n");
+        assert_eq!(report(&[process(1, 0, b'S', "rinit")], vec![], 0, Moment::now(), false), "no zombies\n");
     }
 }

@@ -7,7 +7,7 @@ use log::{trace, warn};
 use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 
-use super::reap::{Counted, ReapOutcome, Reaper};
+use super::reap::{ReapOutcome, Reaper};
 use super::watch::Watch;
 use crate::logging;
 use crate::signal::{self, Signal, SignalInfo, SignalSet};
@@ -29,7 +29,7 @@ pub(super) enum Event {
 /// checks for the other kind.
 const IN_A_ROW: u32 = 32;
 
-/// The longest pause after a wait that failed, in milliseconds.
+/// The longest pause after a call that failed, in milliseconds.
 const LONGEST_PAUSE: u8 = 100;
 
 /// Failures in a row that rinit does not warn of: a freezer (docker pause, a suspended laptop) or a
@@ -37,10 +37,7 @@ const LONGEST_PAUSE: u8 = 100;
 const EXPECTED_FAILURES: u8 = 32;
 
 /// After this many failures of reaping in a row, rinit gives up its main child.
-const REAP_FAILURES: u32 = 100;
-
-/// The pause after such a failure, in milliseconds.
-const REAP_PAUSE: u8 = 10;
+const REAP_FAILURES: u8 = 50;
 
 /// The time between two looks at processes that cannot be watched.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -49,13 +46,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// until rinit takes it.
 #[derive(Debug)]
 pub(super) struct EventSource {
-    reaper: Reaper,
+    pub(super) reaper: Reaper,
     /// Whether there may be children to reap for which no further signal comes.
     reap_again: bool,
     children_in_a_row: u32,
     signals_in_a_row: u32,
     failures_in_a_row: u8,
-    reap_failures_in_a_row: u32,
+    reap_failures_in_a_row: u8,
     watched: Option<Watch>,
     /// Whether there are processes whose end rinit has to find out by looking.
     looks_again: bool,
@@ -108,10 +105,10 @@ impl EventSource {
         }
         self.reap_failures_in_a_row = self.reap_failures_in_a_row.saturating_add(1);
         if self.reap_failures_in_a_row >= REAP_FAILURES {
-            self.reaper.give_up_main_child();
+            self.reaper.main_child = None;
             return outcome;
         }
-        let _ = poll(&mut [], PollTimeout::from(REAP_PAUSE));
+        pause(self.reap_failures_in_a_row);
         self.reap_again = true;
         ReapOutcome::More
     }
@@ -120,11 +117,6 @@ impl EventSource {
     /// first.
     pub(super) fn reap_next(&mut self) {
         self.reap_again = true;
-    }
-
-    /// The number of orphans reaped so far, as text.
-    pub(super) fn orphans(&self) -> Counted {
-        self.reaper.orphans()
     }
 
     /// Waits for a signal. `None` if it is time to reap. If the last round of reaping stopped
@@ -184,8 +176,7 @@ impl EventSource {
         result == Ok(true)
     }
 
-    /// Pauses after failed waits, so that rinit does not spin: 1 ms longer for each failure in a
-    /// row, up to a limit. Between two pauses, rinit reaps and checks the deadline. The first
+    /// Pauses after failed waits. Between two pauses, rinit reaps and checks the deadline. The first
     /// failure costs no pause: interruptions are expected.
     fn wait_failed(&mut self, errno: Errno) {
         if self.failures_in_a_row == EXPECTED_FAILURES && !self.looks_again {
@@ -193,7 +184,7 @@ impl EventSource {
         }
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         if self.failures_in_a_row > 1 {
-            let _ = poll(&mut [], PollTimeout::from(self.failures_in_a_row.min(LONGEST_PAUSE)));
+            pause(self.failures_in_a_row);
         }
     }
 
@@ -210,6 +201,12 @@ impl EventSource {
         self.signals_in_a_row += 1;
         Some(info)
     }
+}
+
+/// Pauses after a failure, so that rinit does not spin: 1 ms longer for each failure in a row, up to
+/// a limit.
+fn pause(failures_in_a_row: u8) {
+    let _ = poll(&mut [], PollTimeout::from(failures_in_a_row.min(LONGEST_PAUSE)));
 }
 
 fn time_left(deadline: Option<Instant>) -> Option<Duration> {

@@ -9,11 +9,11 @@ use std::sync::OnceLock;
 
 use libc::pid_t;
 use nix::errno::Errno;
-use nix::unistd::AccessFlags;
+use nix::unistd::{AccessFlags, access};
 
 use crate::sys::arguments::Arguments;
 use crate::sys::text::Text;
-use crate::sys::{environment, process};
+use crate::sys::{environment, file, process};
 
 /// The shell that runs a script without `#!`: see execvp(3).
 const SHELL: &CStr = c"/bin/sh";
@@ -101,59 +101,33 @@ fn execute_in<const N: usize>(
     }
 }
 
-/// Executes a file. Returns the kernel's error, and whether there is more to try. The shell runs a
-/// script without `#!`. If that fails, there is not.
-fn execute_file(file: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> {
-    let errno = process::execute(file, command);
+/// Executes a file. Returns the kernel's error, and whether there is more to try. There is not if
+/// the kernel does not know the file's format. The shell runs a text: a file without a NUL in its
+/// first line, as for bash.
+fn execute_file(path: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> {
+    let errno = process::execute(path, command);
     if errno != Errno::ENOEXEC {
         return Continue(errno);
     }
-    let hint = match format_of(file) {
-        Format::Elf => "; the file is a program for another architecture, or damaged",
-        Format::Unknown => "",
-        Format::Text => {
-            let errno = process::execute_by_shell(SHELL, file, command);
-            return Break(Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" });
-        }
-    };
-    Break(Refusal { errno, hint })
+    let mut buffer = [0; 256];
+    // If rinit cannot read the file, the shell could not either.
+    let start = file::read(path, &mut buffer).unwrap_or(b"\0");
+    Break(if start.starts_with(b"\x7fELF") {
+        Refusal { errno, hint: "; the file is a program for another architecture, or damaged" }
+    } else if start.split(|byte| *byte == b'\n').next().is_some_and(|line| line.contains(&0)) {
+        Refusal { errno, hint: "" }
+    } else {
+        let errno = process::execute_by_shell(SHELL, path, command);
+        Refusal { errno, hint: "; it is a script without '#!', and /bin/sh cannot be run" }
+    })
 }
 
 /// Adds a hint that the error does not give: execve(2) also returns ENOENT if the file exists, but
 /// its interpreter or loader does not.
 fn explain(errno: Errno, file: &CStr) -> Refusal {
-    let is_there = || nix::unistd::access(file, AccessFlags::F_OK).is_ok();
-    let lacks_interpreter = errno == Errno::ENOENT && is_there();
-    let hint =
-        if lacks_interpreter { "; the file exists, but the interpreter or loader that it names does not" } else { "" };
-    Refusal { errno, hint }
-}
-
-/// The kind of a file that the kernel cannot execute.
-enum Format {
-    /// A text: a script for the shell.
-    Text,
-    /// An ELF program.
-    Elf,
-    /// Something else, or unreadable.
-    Unknown,
-}
-
-/// Finds out what a file is. A file without a NUL in its first line is a text: bash has the same
-/// rule.
-fn format_of(file: &CStr) -> Format {
-    let mut start = [0; 256];
-    let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC;
-    let read = nix::fcntl::open(file, flags, nix::sys::stat::Mode::empty())
-        .and_then(|opened| nix::unistd::read(&opened, &mut start));
-    // The shell could not read it either.
-    let Ok(length) = read else { return Format::Unknown };
-    let start = start.get(..length).unwrap_or_default();
-    if start.starts_with(b"\x7fELF") {
-        return Format::Elf;
-    }
-    let is_binary = start.iter().take_while(|byte| **byte != b'\n').any(|byte| *byte == 0);
-    if is_binary { Format::Unknown } else { Format::Text }
+    let hint = "; the file exists, but the interpreter or loader that it names does not";
+    let lacks_interpreter = errno == Errno::ENOENT && access(file, AccessFlags::F_OK).is_ok();
+    Refusal { errno, hint: if lacks_interpreter { hint } else { "" } }
 }
 
 /// Variables that hold the pid of the process that they are meant for: see sd_listen_fds(3),

@@ -1,44 +1,19 @@
 //! Forwarding: which signal rinit sends for one that it took, and to which processes. A failure
 //! never ends rinit.
 
-use libc::pid_t;
 use log::debug;
 
 use crate::config::{Config, Target};
 use crate::signal::moment::Moment;
-use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
+use crate::signal::scope::{AlreadySignalled, Recipients};
 use crate::signal::{Origin, Signal, SignalInfo};
 
-/// What decides which processes get a signal while the main child lives.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Forwarding {
-    pub(super) target: Target,
-    pub(super) main_child: pid_t,
-    pub(super) scope: SignalScope,
-    /// Whether a shell above rinit controls the job. Then its SIGCONT is for the whole job.
-    pub(super) has_job_control: bool,
-}
-
-impl Forwarding {
-    /// The recipients of a signal that was taken. A terminal sends its signals to its whole
-    /// foreground group, so rinit forwards them to the whole job, even if other signals go to the
-    /// main child alone.
-    pub(super) fn recipients(&self, signal: Signal, info: &SignalInfo) -> Recipients {
-        let is_for_job = info.origin() == Origin::Kernel || (signal == Signal::CONT && self.has_job_control);
-        match self.target {
-            Target::MainChild if is_for_job => Recipients::Job(self.main_child),
-            _ => self.target(),
-        }
-    }
-
-    /// The recipients of a signal that rinit sends on its own account.
-    pub(super) fn target(&self) -> Recipients {
-        match self.target {
-            Target::MainChild => Recipients::MainChild(self.main_child),
-            Target::Group => Recipients::Job(self.main_child),
-            Target::Everyone => Recipients::Everyone(self.scope, Some(self.main_child)),
-        }
-    }
+/// Which processes a signal that was taken goes to. A terminal sends its signals to its whole
+/// foreground group, and a shell that does job control sends SIGCONT to the whole job. So rinit
+/// forwards these to the whole job, even if other signals go to the main child alone.
+pub(super) fn target(config: &Config, signal: Signal, info: &SignalInfo, has_job_control: bool) -> Target {
+    let is_for_job = info.origin() == Origin::Kernel || (signal == Signal::CONT && has_job_control);
+    if is_for_job && config.target == Target::MainChild { Target::Group } else { config.target }
 }
 
 /// The signal to forward in place of the one that was taken. `None` if there is none.

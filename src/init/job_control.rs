@@ -18,7 +18,7 @@ use crate::sys::{process, wait};
 /// The command as a job of the controlling terminal.
 #[derive(Debug)]
 pub(super) struct Job {
-    terminal: Terminal,
+    pub(super) terminal: Terminal,
     main_child: pid_t,
     /// Who sent the stop signal that rinit forwarded last. The next stop of the command is the
     /// response to it.
@@ -42,11 +42,6 @@ impl Job {
         Self { terminal, main_child, forwarded_stop: None, is_stopped: false }
     }
 
-    /// The terminal that controls the job.
-    pub(super) fn terminal(&self) -> &Terminal {
-        &self.terminal
-    }
-
     /// Prepares the job for a signal that rinit is about to forward to it. Returns false if rinit
     /// must not forward the signal.
     pub(super) fn prepare_for(&mut self, signal: Signal, info: &SignalInfo) -> bool {
@@ -65,7 +60,7 @@ impl Job {
             // If the command handles the signal, it does not stop.
             self.forwarded_stop = Some(sender).filter(|_| !procfs::handles(self.main_child, signal));
         }
-        if signal == Signal::TSTP && self.is_stopped && self.terminal.has_job_control() {
+        if signal == Signal::TSTP && self.is_stopped && self.terminal.has_job_control {
             // The main child is stopped already, so the kernel would report no new stop. The stop
             // signal has discarded a SIGCONT that rinit had not taken yet. So rinit stops now.
             self.stopped(signal);
@@ -117,7 +112,7 @@ impl Job {
         // kernel does the same without an init: the command's process group would be an orphaned
         // one, see setpgid(2).
         let is_ctrl_z = by == Signal::TSTP && forwarded != Some(StopSender::Process);
-        if !self.terminal.has_job_control() {
+        if !self.terminal.has_job_control {
             return is_ctrl_z;
         }
         if !self.terminal.job_has_foreground(group) && !asks_for_terminal && forwarded.is_none() {
@@ -145,16 +140,10 @@ impl Job {
     }
 }
 
-/// Stops rinit alone: the terminal has stopped the rest of its job. Returns when rinit is
-/// continued.
-pub(super) fn suspend() {
-    stop(process::own_pid());
-}
-
 /// Stops rinit's process group (0) or rinit alone (its pid). Returns true after rinit has been
 /// continued, false if it did not stop. The SIGCONT stays blocked and pending, so that rinit takes
 /// it like any other signal.
-fn stop(target: pid_t) -> bool {
+pub(super) fn stop(target: pid_t) -> bool {
     // Another process may have seen the command stop before rinit, and may have sent SIGCONT
     // already. A stop signal would discard it: see POSIX, "Signal Generation and Delivery". A
     // SIGCONT between this check and the stop is still lost, as in any process that stops itself. A

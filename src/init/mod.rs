@@ -12,22 +12,23 @@ mod spawn;
 mod terminal;
 mod watch;
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use libc::pid_t;
 use log::{Level, debug, error, info, log_enabled, warn};
 use nix::errno::Errno;
+use nix::unistd::getppid;
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::error::Error;
 use crate::logging::{self, escape::Escaped};
-use crate::signal::scope::{AlreadySignalled, SignalScope, send_logged};
+use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope, send_logged};
 use crate::signal::{Signal, SignalInfo, SignalSet};
 use crate::sys::arguments::Arguments;
 use crate::sys::wait::WaitFor;
 use crate::sys::{arena, descriptor, process};
 use events::{Event, EventSource};
-use forward::Forwarding;
 use job_control::Job;
 use reap::{ReapOutcome, Reaper};
 use shutdown::Leftovers;
@@ -41,11 +42,10 @@ use terminal::Terminal;
 /// As for [`prepare`]. If the command cannot be started, this logs the reason and returns the exit
 /// code for it.
 pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
-    let Prepared { ignores_sigchld, dies_with_parent, role } = prepare(config, pid)?;
+    let (inherited, role) = prepare(config, pid, mask)?;
     // Read the clock only if the closing line is logged: it faults in the vDSO's page tables.
     let started = log_enabled!(Level::Info).then(Instant::now);
     let terminal = if config.starts_session() { None } else { Terminal::controlling(pid, mask) };
-    let inherited = Inherited { pid, mask, ignores_sigchld, dies_with_parent };
     let main_child = match spawn::start(config, command, inherited, terminal.as_ref()) {
         Ok(main_child) => main_child,
         Err(code) => {
@@ -63,12 +63,8 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     info!("running {} as process {main_child}; rinit is {role}", Quoted(command));
     let supervisor = Supervisor {
         config,
-        forwarding: Forwarding {
-            target: config.target,
-            main_child,
-            scope: SignalScope::of(pid),
-            has_job_control: terminal.as_ref().is_some_and(Terminal::has_job_control),
-        },
+        main_child,
+        scope: SignalScope::of(pid),
         job: terminal.map(|terminal| Job::new(terminal, main_child)),
         events: EventSource::new(Reaper::new(Some(main_child), wait_for, config.warn_on_reap)),
         asked: None,
@@ -77,21 +73,12 @@ pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalS
     Ok(supervisor.run(started))
 }
 
-/// What [`prepare`] found out.
-struct Prepared {
-    /// Whether rinit inherited SIGCHLD as ignored.
-    ignores_sigchld: bool,
-    /// Whether rinit is killed if its parent dies.
-    dies_with_parent: bool,
-    /// rinit's role for messages: PID 1, a subreaper or neither.
-    role: &'static str,
-}
-
-/// Makes this process an init.
+/// Makes this process an init. Returns what the command has to get back, and rinit's role for
+/// messages: PID 1, a subreaper or neither.
 ///
 /// # Errors
 /// [`Error::Failed`] if the kernel or a sandbox refuses a call that an init cannot do without.
-fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
+fn prepare(config: &Config, pid: pid_t, mask: SignalSet) -> Result<(Inherited, &'static str), Error> {
     if pid < 1 {
         return Err(Error::Failed("cannot get rinit's own pid".into(), Errno::last()));
     }
@@ -101,7 +88,9 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
         .set_ignored(false)
         .map_err(|errno| Error::Failed("cannot set the disposition of SIGCHLD".into(), errno))?;
     if let Some(signal) = config.parent_death_signal {
-        receive_parent_death(signal, pid)?;
+        signal
+            .receive_on_death_of(getppid())
+            .map_err(|errno| Error::Failed(format!("cannot ask for {signal} on the parent's death"), errno))?;
     }
     // rinit's starter may have set SIGKILL as well. If PID 1 dies, the kernel kills every process
     // of the namespace, so its command needs no such setting.
@@ -118,38 +107,35 @@ fn prepare(config: &Config, pid: pid_t) -> Result<Prepared, Error> {
     };
     // The options have been parsed. Nothing allocates from here on.
     arena::release();
-    Ok(Prepared { ignores_sigchld, dies_with_parent, role })
-}
-
-/// Asks the kernel for this signal on the parent's death: see PR_SET_PDEATHSIG(2const). If the
-/// parent has died already, rinit sends itself the signal. If the parent is outside the PID
-/// namespace, rinit cannot find out.
-fn receive_parent_death(signal: Signal, pid: pid_t) -> Result<(), Error> {
-    let parent = process::parent_pid();
-    process::set_parent_death_signal(signal.number())
-        .map_err(|errno| Error::Failed(format!("cannot ask for {signal} on the parent's death"), errno))?;
-    if process::parent_pid() != parent {
-        signal.send(pid).map_err(|errno| {
-            Error::Failed(format!("the parent has died, and rinit cannot send itself {signal}"), errno)
-        })?;
-    }
-    Ok(())
+    Ok((Inherited { pid, mask, ignores_sigchld, dies_with_parent }, role))
 }
 
 /// Closes the inherited descriptors and leaves the working directory. So a reader sees end-of-file
 /// when the command closes stdout, and no directory stays in use. stderr and rinit's own descriptor
 /// for the terminal stay open.
 fn release_inherited(terminal: Option<&Terminal>) {
-    descriptor::close_all_but_stderr_and(terminal.map(Terminal::descriptor));
+    descriptor::close_all_but_stderr_and(terminal.map(|terminal| terminal.descriptor.as_fd()));
     if let Err(errno) = nix::unistd::chdir(c"/") {
         warn!("cannot change the working directory to /: {}", errno.desc());
     }
 }
 
+/// Logs the closing line, if the time of the start was read for it.
+fn log_exit(code: u8, events: &EventSource, started: Option<Instant>) {
+    if let Some(started) = started {
+        let orphans = events.reaper.orphans;
+        let noun = if orphans == 1 { "orphan" } else { "orphans" };
+        info!("exiting with {code} after {orphans} {noun} and {:.1?}", started.elapsed());
+    }
+    logging::report_dropped();
+}
+
 /// The state of an init whose command runs.
 struct Supervisor<'a> {
     config: &'a Config,
-    forwarding: Forwarding,
+    main_child: pid_t,
+    /// Which processes rinit is responsible for.
+    scope: SignalScope,
     /// The command as a job of the terminal, if there is one.
     job: Option<Job>,
     events: EventSource,
@@ -163,9 +149,9 @@ impl Supervisor<'_> {
     /// Supervises the command, and then the processes that it leaves behind. Returns the exit code.
     fn run(mut self, started: Option<Instant>) -> u8 {
         let code = self.supervise();
-        let (config, main_child) = (self.config, self.forwarding.main_child);
+        let (config, main_child, scope) = (self.config, self.main_child, self.scope);
         if let Some(job) = &self.job {
-            job.terminal().take_back(main_child);
+            job.terminal.take_back(main_child);
         }
         if config.persona.ends_group
             && config.starts_session()
@@ -174,12 +160,9 @@ impl Supervisor<'_> {
             // If the group is empty, its number is free again, as with the original.
             send_logged(signal, -main_child);
         }
-        let (scope, terminal, asked) = (self.forwarding.scope, self.job.as_ref().map(Job::terminal), self.asked);
+        let (terminal, asked) = (self.job.as_ref().map(|job| &job.terminal), self.asked);
         Leftovers { scope, main_child: Some(main_child), terminal, asked }.wait(config, &mut self.events);
-        if let Some(started) = started {
-            info!("exiting with {code} after {} and {:.1?}", self.events.orphans(), started.elapsed());
-        }
-        logging::report_dropped();
+        log_exit(code, &self.events, started);
         code
     }
 
@@ -219,7 +202,8 @@ impl Supervisor<'_> {
             if self.job.as_mut().is_some_and(|job| !job.prepare_for(signal, info)) {
                 return;
             }
-            let recipients = self.forwarding.recipients(signal, info);
+            let has_job_control = self.job.as_ref().is_some_and(|job| job.terminal.has_job_control);
+            let recipients = self.recipients(forward::target(self.config, signal, info, has_job_control));
             self.asked = forward::forward(self.config, signal, recipients, info).or(self.asked);
             let asks_to_end = |signal| matches!(signal, Signal::TERM | Signal::INT | Signal::QUIT);
             if self.kill_at.is_none() && (asks_to_end(signal) || asks_to_end(info.signal)) {
@@ -232,11 +216,19 @@ impl Supervisor<'_> {
         }
     }
 
+    fn recipients(&self, target: Target) -> Recipients {
+        match target {
+            Target::MainChild => Recipients::MainChild(self.main_child),
+            Target::Group => Recipients::Job(self.main_child),
+            Target::Everyone => Recipients::Everyone(self.scope, Some(self.main_child)),
+        }
+    }
+
     /// Kills the main child, which has not ended within `--kill-after`.
     fn kill(&mut self) {
         self.kill_at = None;
-        warn!("main child {} has not ended in time: killing it", self.forwarding.main_child);
-        self.forwarding.target().send(Signal::KILL, None);
+        warn!("main child {} has not ended in time: killing it", self.main_child);
+        self.recipients(self.config.target).send(Signal::KILL, None);
     }
 }
 
@@ -247,7 +239,7 @@ impl std::fmt::Display for Quoted {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (place, word) in self.0.iter().enumerate() {
             let space = if place == 0 { "" } else { " " };
-            write!(out, "{space}'{}'", Escaped::bytes(word.to_bytes()))?;
+            write!(out, "{space}'{}'", Escaped(word.to_bytes()))?;
         }
         Ok(())
     }

@@ -1,16 +1,18 @@
 //! `--pause`: an init without a command, such as the pause container of a pod.
 
+use std::time::Instant;
+
 use libc::pid_t;
-use log::info;
+use log::{Level, info, log_enabled};
 
 use super::events::{Event, EventSource};
 use super::reap::Reaper;
 use super::shutdown::Leftovers;
-use super::{Prepared, forward, prepare, release_inherited};
+use super::{forward, log_exit, prepare, release_inherited};
 use crate::config::Config;
 use crate::error::Error;
-use crate::signal::Signal;
 use crate::signal::scope::SignalScope;
+use crate::signal::{Signal, SignalSet};
 use crate::sys::wait::WaitFor;
 
 /// Reaps orphans until SIGTERM or SIGINT arrives. Returns the exit code.
@@ -20,8 +22,9 @@ use crate::sys::wait::WaitFor;
 ///
 /// Out of line, so that an init with a command does not have its stack frame.
 #[inline(never)]
-pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
-    let Prepared { role, .. } = prepare(config, pid)?;
+pub(crate) fn run(config: &Config, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
+    let started = log_enabled!(Level::Info).then(Instant::now);
+    let (_, role) = prepare(config, pid, mask)?;
     release_inherited(None);
     info!("no command: reaping orphans until SIGTERM or SIGINT; rinit is {role}");
     let mut events = EventSource::new(Reaper::new(None, WaitFor::End, config.warn_on_reap));
@@ -35,6 +38,6 @@ pub(crate) fn run(config: &Config, pid: pid_t) -> Result<u8, Error> {
     }
     let leftovers = Leftovers { scope: SignalScope::of(pid), main_child: None, terminal: None, asked: None };
     leftovers.wait(config, &mut events);
-    info!("exiting with 0 after {}", events.orphans());
+    log_exit(0, &events, started);
     Ok(0)
 }

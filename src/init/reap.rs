@@ -42,21 +42,18 @@ impl ReapOutcome {
 /// Reaps children, and knows which of them is the main child.
 #[derive(Debug)]
 pub(super) struct Reaper {
-    main_child: Option<pid_t>,
+    /// The main child, until it has ended or is given up.
+    pub(super) main_child: Option<pid_t>,
     wait_for: WaitFor,
     warn_on_reap: bool,
-    orphans: u64,
+    /// The number of orphans reaped so far.
+    pub(super) orphans: u64,
 }
 
 impl Reaper {
     /// Creates a reaper of the main child and every orphan, or of orphans alone.
     pub(super) fn new(main_child: Option<pid_t>, wait_for: WaitFor, warn_on_reap: bool) -> Self {
         Self { main_child, wait_for, warn_on_reap, orphans: 0 }
-    }
-
-    /// The number of orphans reaped so far, as text.
-    pub(super) fn orphans(&self) -> Counted {
-        Counted(self.orphans)
     }
 
     /// Reaps the children that have ended, at most a batch of them. Stops at a change of the main
@@ -108,17 +105,12 @@ impl Reaper {
         }
     }
 
-    /// From here on no child is the main child.
-    pub(super) fn give_up_main_child(&mut self) {
-        self.main_child = None;
-    }
-
     fn log_orphan(&mut self, orphan: ChildEvent, zombie: Option<Process>) {
         self.orphans = self.orphans.saturating_add(1);
         let ChildEvent { pid, status } = orphan;
         let ending = Ending(status);
         match zombie {
-            Some(zombie) => warn!("reaped orphan {pid} ({}), which {ending}", Escaped::bytes(zombie.name())),
+            Some(zombie) => warn!("reaped orphan {pid} ({}), which {ending}", Escaped(zombie.name.as_bytes())),
             None if self.warn_on_reap => warn!("reaped orphan {pid}, which {ending}"),
             None => debug!("reaped orphan {pid}, which {ending}"),
         }
@@ -138,14 +130,5 @@ impl fmt::Display for Ending {
             (_, _, Some(signal)) => write!(out, "was stopped by {signal}"),
             _ => out.write_str("was continued"),
         }
-    }
-}
-
-/// A number of orphans, as text.
-pub(super) struct Counted(u64);
-
-impl fmt::Display for Counted {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {}", self.0, if self.0 == 1 { "orphan" } else { "orphans" })
     }
 }

@@ -12,6 +12,7 @@ use super::{forward, job_control};
 use crate::config::Config;
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
 use crate::signal::{Origin, Signal, SignalInfo};
+use crate::sys::process;
 
 /// The most batches to reap in a row, since orphans may come without end.
 const ROUNDS: usize = 256;
@@ -73,7 +74,7 @@ impl Leftovers<'_> {
         let signal = forward::rewrite(config, info);
         let is_ctrl_z = info.signal == Signal::TSTP && info.origin() == Origin::Kernel;
         let terminal = self.terminal.filter(|_| is_ctrl_z);
-        if terminal.is_some_and(|terminal| !terminal.has_job_control()) {
+        if terminal.is_some_and(|terminal| !terminal.has_job_control) {
             // Without a shell, no process could continue what the Ctrl-Z stops.
             return None;
         }
@@ -81,7 +82,8 @@ impl Leftovers<'_> {
             Recipients::Everyone(self.scope, None).send(signal, Some(info));
         }
         if terminal.is_some() {
-            job_control::suspend();
+            // The terminal has stopped the rest of the job.
+            job_control::stop(process::own_pid());
         }
         signal
     }

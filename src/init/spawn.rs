@@ -55,13 +55,7 @@ pub(super) fn start(
     let mut failed = None;
     let mut child = || {
         has_run = true;
-        let code = match become_command(config, command, inherited, terminal, takes_terminal) {
-            Obstacle::Preparation(what, errno) => {
-                error!("cannot {what} for the command: {}", errno.desc());
-                codes.failure
-            }
-            Obstacle::Exec(refusal) => report(command, refusal, codes),
-        };
+        let code = become_command(config, command, inherited, terminal, takes_terminal);
         failed = Some(code);
         code
     };
@@ -88,33 +82,31 @@ pub(super) fn start(
     Ok(pid)
 }
 
-/// Why the child did not become the command.
-enum Obstacle {
-    /// What could not be done before the exec, and the kernel's error.
-    Preparation(&'static str, Errno),
-    /// The exec failed.
-    Exec(Refusal),
-}
-
-/// What the child does until the exec. Returns only if that fails. All signals are blocked.
+/// What the child does until the exec. All signals are blocked. Returns only if it fails: the code
+/// to exit with. The reason has been logged.
 fn become_command(
     config: &Config,
     command: Arguments,
     inherited: Inherited,
     terminal: Option<&Terminal>,
     takes_terminal: bool,
-) -> Obstacle {
+) -> u8 {
+    let codes = config.persona.codes;
+    let cannot = |what, errno: Errno| {
+        error!("cannot {what} for the command: {}", errno.desc());
+        codes.failure
+    };
     let parent = inherited.pid;
     let itself = Pid::from_raw(0);
     let separated = if config.starts_session() { setsid().map(drop) } else { setpgid(itself, itself) };
     if let Err(errno) = separated {
-        return Obstacle::Preparation("make a process group", errno);
+        return cannot("make a process group", errno);
     }
     if takes_terminal {
         terminal::acquire_terminal();
     }
     if let Err(errno) = discard_doubles() {
-        return Obstacle::Preparation("take a signal", errno);
+        return cannot("take a signal", errno);
     }
     if terminal.is_some_and(|terminal| terminal.give_if_due(process::own_pid())) {
         // From here on a Ctrl-Z goes to the child. It must not stop the child before the exec:
@@ -122,21 +114,23 @@ fn become_command(
         // restores the default action: see execve(2).
         let _ = sys::signal::record(Signal::TSTP.number());
     }
-    if inherited.dies_with_parent {
-        die_with(parent);
+    if inherited.dies_with_parent
+        && let Err(errno) = Signal::KILL.receive_on_death_of(Pid::from_raw(parent))
+    {
+        warn!("the command goes on if rinit is killed: {}", errno.desc());
     }
     keep_scheduling(parent);
     if inherited.ignores_sigchld {
         let _ = Signal::CHLD.set_ignored(true);
     }
     if let Err(errno) = signal::set_mask(inherited.mask) {
-        return Obstacle::Preparation("restore the signal mask", errno);
+        return cannot("restore the signal mask", errno);
     }
     let refusal = exec::execute(command, parent);
     // Block signals again: SIGPIPE from a message to a closed pipe must not kill the child before
     // it returns its exit code.
     let _ = signal::set_mask(SignalSet::ALL);
-    Obstacle::Exec(refusal)
+    report(command, refusal, codes)
 }
 
 /// Discards stop signals and real-time signals that were sent to rinit's group while the child was
@@ -153,17 +147,6 @@ fn discard_doubles() -> Result<(), Errno> {
     }
 }
 
-/// Asks the kernel to kill the child if rinit dies: see PR_SET_PDEATHSIG(2const). If rinit has died
-/// already, the child kills itself.
-fn die_with(parent: pid_t) {
-    if let Err(errno) = process::set_parent_death_signal(Signal::KILL.number()) {
-        warn!("the command goes on if rinit is killed: {}", errno.desc());
-    }
-    if process::parent_pid() != parent {
-        let _ = Signal::KILL.send(process::own_pid());
-    }
-}
-
 /// Gives the child rinit's scheduling policy and nice value, if the clone has reset them: see
 /// SCHED_RESET_ON_FORK in sched(7).
 fn keep_scheduling(parent: pid_t) {
@@ -174,10 +157,9 @@ fn keep_scheduling(parent: pid_t) {
 }
 
 /// Logs why the exec failed. Returns the code to exit with.
-fn report(command: Arguments, refusal: Refusal, codes: FailureCodes) -> u8 {
-    let Refusal { errno, hint } = refusal;
+fn report(command: Arguments, Refusal { errno, hint }: Refusal, codes: FailureCodes) -> u8 {
     let name = command.first().unwrap_or_default();
-    error!("cannot run '{}': {}{hint}", Escaped::bytes(name.to_bytes()), errno.desc());
+    error!("cannot run '{}': {}{hint}", Escaped(name.to_bytes()), errno.desc());
     match errno {
         Errno::ENOENT => codes.not_found,
         Errno::ENOTDIR if codes.not_found == 127 && codes.cannot_run == 126 => codes.not_found,

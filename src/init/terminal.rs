@@ -20,10 +20,10 @@ use crate::sys::{self, descriptor};
 /// The controlling terminal of rinit's session.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    descriptor: OwnedFd,
+    pub(super) descriptor: OwnedFd,
     own_group: pid_t,
     /// Whether a shell above rinit controls rinit's job: it notices a stop, and can continue rinit.
-    has_job_control: bool,
+    pub(super) has_job_control: bool,
     /// Whether the command gets the foreground whenever rinit has it to give. True if standard
     /// input is the terminal, and standard output is no pipe or the command cannot ask for the
     /// terminal; also true once the command has asked for it. Otherwise the foreground may belong
@@ -47,16 +47,6 @@ impl Terminal {
             is_entitled: Cell::new(stdin_is_terminal && (!stdout_is_pipe() || !can_ask(mask))),
             is_given: Cell::new(false),
         })
-    }
-
-    /// The descriptor to keep open.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
-
-    /// Whether a shell above rinit controls rinit's job.
-    pub(super) fn has_job_control(&self) -> bool {
-        self.has_job_control
     }
 
     /// Whether the foreground is rinit's, the command's or that of a shell that runs below it.

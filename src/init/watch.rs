@@ -30,7 +30,7 @@ impl Watch {
     /// ESRCH if it has ended and has been reaped; ENOSYS before Linux 5.3; EPERM if a sandbox
     /// refuses it.
     pub(super) fn on(pid: pid_t) -> Result<Self, Errno> {
-        let signals = sys::signal::descriptor(SignalSet::ALL.bits())?;
+        let signals = sys::signal::descriptor(SignalSet::ALL.0)?;
         Ok(Self {
             process: descriptor::move_above_stderr(process::descriptor(pid)?)?,
             signals: descriptor::move_above_stderr(signals)?,

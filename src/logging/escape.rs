@@ -1,9 +1,7 @@
 //! Makes names that others have chosen safe for a log line or a terminal: arguments, file names,
 //! process names.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 
 /// How many bytes are shown. A longer text would leave no room for the rest of a message.
 const SHOWN: usize = 512;
@@ -11,19 +9,7 @@ const SHOWN: usize = 512;
 /// Bytes as text on one line, at most [`SHOWN`] of them. Control characters, invisible characters
 /// and invalid UTF-8 are escaped, so that a name can neither forge a line nor control the reader's
 /// terminal.
-pub(crate) struct Escaped<'a>(&'a [u8]);
-
-impl<'a> Escaped<'a> {
-    /// These bytes.
-    pub(crate) fn bytes(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
-    /// An argument or a file name.
-    pub(crate) fn os(text: &'a OsStr) -> Self {
-        Self(text.as_bytes())
-    }
-}
+pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +44,7 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8]) -> String {
-        Escaped::bytes(bytes).to_string()
+        Escaped(bytes).to_string()
     }
 
     #[test]

@@ -51,8 +51,8 @@ pub(crate) fn init(verbosity: &Verbosity, pid: pid_t) {
 }
 
 /// Sets the filter. A part of rinit that it does not name logs warnings and errors. Returns its
-/// highest level. Out of line, so that a start without a filter does
-/// not have the Builder's stack frame.
+/// highest level. Out of line, so that a start without a filter does not have the Builder's stack
+/// frame.
 #[inline(never)]
 fn set_filter(filter: &str) -> LevelFilter {
     FILTER.get_or_init(|| Builder::new().filter_level(LevelFilter::Warn).parse_filters(filter).build()).filter()
@@ -65,28 +65,24 @@ impl Log for Messages {
         FILTER.get().is_none_or(|filter| filter.enabled(metadata))
     }
 
+    /// Writes a message as a line, or counts it if stderr does not take it.
     fn log(&self, record: &Record<'_>) {
         if FILTER.get().is_none_or(|filter| filter.matches(record)) {
             report_dropped();
-            write(record);
+            let level = match record.level() {
+                Level::Error => "error",
+                Level::Warn => "warning",
+                Level::Info => "info",
+                Level::Debug => "debug",
+                Level::Trace => "trace",
+            };
+            if !write_line(level, record.args()) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
     fn flush(&self) {}
-}
-
-/// Writes a message as a line, or counts it if stderr does not take it.
-fn write(record: &Record<'_>) {
-    let level = match record.level() {
-        Level::Error => "error",
-        Level::Warn => "warning",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    };
-    if !write_line(level, record.args()) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// Logs how many lines were dropped, if stderr takes lines again. Costs nothing if none were

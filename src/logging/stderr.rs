@@ -6,7 +6,7 @@
 //! server does not answer. RWF_NOWAIT does not help there: a frozen file system ignores it, and a
 //! healthy one (XFS, btrfs) refuses lines that it could take.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use libc::dev_t;
@@ -34,18 +34,25 @@ pub(super) fn write(line: &[u8]) -> usize {
     };
     let written = match kind {
         SFlag::S_IFIFO => match descriptor::write_no_wait(stderr, line) {
-            // This kernel does not support the flag for pipes, or a sandbox refuses the call.
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => write_to_pipe(stderr, line),
+            // This kernel does not support the flag for pipes, or a sandbox refuses the call. A pipe
+            // counts as writable if it has room for PIPE_BUF bytes: see pipe(7).
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EINVAL) => {
+                write_to_own(line).unwrap_or_else(|| write_if_ready(stderr, line))
+            }
             written => written,
         },
         SFlag::S_IFSOCK => {
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             nix::sys::socket::send(stderr.as_raw_fd(), line, flags)
         }
-        SFlag::S_IFCHR if isatty(stderr) == Ok(true) => write_to_terminal(stderr, device, line),
+        // A terminal takes nothing while its user holds it (Ctrl-S). The master side of a
+        // pseudoterminal cannot be opened again: opening /dev/ptmx creates another one.
+        SFlag::S_IFCHR if isatty(stderr) == Ok(true) => {
+            let own = if device == PTMX { None } else { write_to_own(line) };
+            own.unwrap_or_else(|| write_byte_by_byte(stderr, line))
+        }
         // A file, /dev/null and /dev/full are always ready. Another device tells whether it is.
-        _ if has_room(stderr) => nix::unistd::write(stderr, line),
-        _ => Err(Errno::EAGAIN),
+        _ => write_if_ready(stderr, line),
     };
     if matches!(written, Err(Errno::EPIPE | Errno::EFBIG)) && kind != SFlag::S_IFSOCK {
         // With the error, the kernel sends SIGPIPE or SIGXFSZ to the thread that wrote: see
@@ -56,30 +63,16 @@ pub(super) fn write(line: &[u8]) -> usize {
     written.unwrap_or(0)
 }
 
-/// Writes to a pipe without RWF_NOWAIT. A pipe counts as writable if it has room for PIPE_BUF
-/// bytes: see pipe(7).
-fn write_to_pipe(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
-    match open_again() {
-        Some(own) => nix::unistd::write(&own, line),
-        None if has_room(stderr) => nix::unistd::write(stderr, line),
-        None => Err(Errno::EAGAIN),
-    }
-}
-
-/// Writes to a terminal, which takes nothing while its user holds it (Ctrl-S). The master side of a
-/// pseudoterminal cannot be opened again: opening /dev/ptmx creates another one.
-fn write_to_terminal(stderr: BorrowedFd<'_>, device: dev_t, line: &[u8]) -> Result<usize, Errno> {
-    match if device == PTMX { None } else { open_again() } {
-        Some(own) => nix::unistd::write(&own, line),
-        None => write_byte_by_byte(stderr, line),
-    }
-}
-
 /// Opens the same pipe or terminal again through /proc/self/fd, so that O_NONBLOCK applies to the
-/// new descriptor alone: see proc(5). `None` without /proc or permission.
-fn open_again() -> Option<OwnedFd> {
+/// new descriptor alone, and writes to that: see proc(5). `None` without /proc or permission.
+fn write_to_own(line: &[u8]) -> Option<Result<usize, Errno>> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    nix::fcntl::open(c"/proc/self/fd/2", flags, Mode::empty()).ok()
+    let own = nix::fcntl::open(c"/proc/self/fd/2", flags, Mode::empty()).ok()?;
+    Some(nix::unistd::write(&own, line))
+}
+
+fn write_if_ready(stderr: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
+    if has_room(stderr) { nix::unistd::write(stderr, line) } else { Err(Errno::EAGAIN) }
 }
 
 /// Writes byte by byte while there is room. For a terminal, poll(2) tells only whether there is

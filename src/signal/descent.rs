@@ -52,7 +52,10 @@ impl<F: Fn(&Process) -> bool> Descent<F> {
         let mut parent = process.parent;
         // If the parent has just ended, the process has a new parent: its reaper.
         for _ in 0..RETRIES {
-            if let Some(relation) = self.relation_of_children_of(parent) {
+            if let Some(relation) = self.follow(parent) {
+                if let Some(entry) = self.remembered.get_mut(slot(parent)) {
+                    *entry = (parent, relation);
+                }
                 return relation;
             }
             match procfs::process(process.pid) {
@@ -63,17 +66,8 @@ impl<F: Fn(&Process) -> bool> Descent<F> {
         Relation::Unrelated
     }
 
-    /// How the children of `parent` are related to rinit. `None` if `parent` or one of its
-    /// ancestors has just ended.
-    fn relation_of_children_of(&mut self, parent: pid_t) -> Option<Relation> {
-        let relation = self.follow(parent)?;
-        if let Some(entry) = self.remembered.get_mut(slot(parent)) {
-            *entry = (parent, relation);
-        }
-        Some(relation)
-    }
-
-    /// Follows the chain of parents up from `parent`, to an ancestor whose relation is known.
+    /// How the children of `parent` are related to rinit: follows the chain of parents up to an
+    /// ancestor whose relation is known. `None` if one in the chain has just ended.
     fn follow(&self, parent: pid_t) -> Option<Relation> {
         let mut is_dependent = false;
         let mut ancestor = parent;

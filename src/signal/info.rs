@@ -70,6 +70,6 @@ impl SignalInfo {
 /// EAGAIN if the timeout is over; EINTR if a stop and a continue, a tracer or a freezer interrupts
 /// the wait.
 pub(crate) fn wait(set: SignalSet, timeout: Option<Duration>) -> Result<SignalInfo, Errno> {
-    let raw = sys::signal::wait(set.bits(), timeout)?;
+    let raw = sys::signal::wait(set.0, timeout)?;
     Signal::from_number(raw.si_signo).map(|signal| SignalInfo { signal, raw }).ok_or(Errno::EINVAL)
 }

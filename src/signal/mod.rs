@@ -14,6 +14,7 @@ use std::fmt;
 use libc::{c_int, pid_t};
 use nix::errno::Errno;
 use nix::sys::signal::Signal as Standard;
+use nix::unistd::{Pid, getppid};
 
 pub(crate) use info::{Origin, SignalInfo, wait};
 pub(crate) use set::pending;
@@ -30,7 +31,7 @@ const LAST: u8 = 64;
 const RTMIN: u8 = 34;
 
 /// A signal, by its number: 1 to 64.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(u8);
 
 /// Second names of signals, and the first names that they stand for.
@@ -75,10 +76,7 @@ impl Signal {
 
     /// The signal with this number, if there is one.
     pub fn from_number(number: c_int) -> Option<Self> {
-        match u8::try_from(number) {
-            Ok(number @ 1..=LAST) => Some(Self(number)),
-            _ => None,
-        }
+        u8::try_from(number).ok().filter(|number| (1..=LAST).contains(number)).map(Self)
     }
 
     /// Its number.
@@ -89,11 +87,6 @@ impl Signal {
     /// Its index in a table of all signals.
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) - 1
-    }
-
-    /// The signal with this index.
-    pub(crate) fn from_index(index: usize) -> Option<Self> {
-        Self::from_number(c_int::try_from(index).ok()? + 1)
     }
 
     /// Reads a signal as people write it: `TERM`, `SIGTERM`, `sigterm`, `15`, `RTMIN+3`, `RTMAX-2`.
@@ -115,19 +108,13 @@ impl Signal {
 
     /// Reads what follows `RTMIN` or `RTMAX`: nothing, or the sign and a number.
     fn real_time(base: u8, offset: &str, sign: char) -> Option<Self> {
-        if offset.is_empty() {
-            return Some(Self(base));
-        }
-        let digits = offset.strip_prefix(sign)?;
-        if !digits.starts_with(|first: char| first.is_ascii_digit()) {
-            return None;
-        }
-        let distance: u8 = digits.parse().ok()?;
-        let number = match sign {
-            '+' => base.checked_add(distance)?,
-            _ => base.checked_sub(distance)?,
+        let distance: u8 = match offset.strip_prefix(sign) {
+            Some(digits) if digits.starts_with(|first: char| first.is_ascii_digit()) => digits.parse().ok()?,
+            None if offset.is_empty() => 0,
+            _ => return None,
         };
-        (RTMIN..=LAST).contains(&number).then_some(Self(number))
+        let number = if sign == '+' { base.checked_add(distance) } else { base.checked_sub(distance) };
+        number.filter(|number| (RTMIN..=LAST).contains(number)).map(Self)
     }
 
     /// Whether rinit forwards it. rinit forwards every signal that can be caught, except SIGCHLD,
@@ -152,12 +139,23 @@ impl Signal {
         sys::signal::kill(target, self.number())
     }
 
+    /// Asks the kernel to send this process the signal when its parent dies: see
+    /// PR_SET_PDEATHSIG(2const). If `parent` has died already, the process sends itself the signal.
+    /// If the parent is outside the PID namespace, it cannot find out.
+    ///
+    /// # Errors
+    /// EPERM or ENOSYS if a sandbox refuses it.
+    pub(crate) fn receive_on_death_of(self, parent: Pid) -> Result<(), Errno> {
+        sys::process::set_parent_death_signal(self.number())?;
+        if getppid() == parent { Ok(()) } else { self.send(sys::process::own_pid()) }
+    }
+
     /// Whether it is ignored: see sigaction(2).
     ///
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn is_ignored(self) -> Result<bool, Errno> {
-        sys::signal::is_ignored(self.number())
+        sys::signal::set_action(self.number(), None)
     }
 
     /// Ignores it or restores its default action, the two dispositions that survive an exec: see
@@ -166,7 +164,7 @@ impl Signal {
     /// # Errors
     /// EINVAL for a signal that cannot be caught; EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn set_ignored(self, is_ignored: bool) -> Result<bool, Errno> {
-        sys::signal::set_ignored(self.number(), is_ignored)
+        sys::signal::set_action(self.number(), Some(if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL }))
     }
 }
 
@@ -185,12 +183,6 @@ impl fmt::Display for Signal {
             Err(_) if self.0 > RTMIN => write!(out, "SIGRTMIN+{}", self.0 - RTMIN),
             Err(_) => write!(out, "signal {}", self.0),
         }
-    }
-}
-
-impl fmt::Debug for Signal {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
     }
 }
 
@@ -244,7 +236,6 @@ mod tests {
         }
         assert_eq!(Signal::from_number(33).unwrap().to_string(), "signal 33");
         assert_eq!(Signal::from_number(64).unwrap().to_string(), "SIGRTMAX");
-        assert_eq!(format!("{:?}", Signal::TERM), "SIGTERM");
     }
 
     #[test]
@@ -262,8 +253,7 @@ mod tests {
 
     #[test]
     fn the_terminals_stops_are_three() {
-        let stops: Vec<_> =
-            (0..Signal::COUNT).filter_map(Signal::from_index).filter(|it| it.is_terminal_stop()).collect();
+        let stops: Vec<_> = (1..=64).filter_map(Signal::from_number).filter(|it| it.is_terminal_stop()).collect();
         assert_eq!(stops, [Signal::TSTP, Signal::TTIN, Signal::TTOU]);
     }
 }

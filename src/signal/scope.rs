@@ -142,20 +142,19 @@ impl SignalScope {
         if self == Self::PidNamespace {
             return send_logged(Signal::KILL, -1);
         }
-        let mut recent = Recent::new();
+        let mut last_walk: Option<Moment> = None;
         for _ in 0..WALKS {
+            let this_walk = Moment::now();
             let mut is_complete = true;
             let walked = self.for_each(|process| {
-                if !recent.contains(process) {
-                    is_complete = false;
-                    recent.add(process);
-                    send_logged(Signal::KILL, process.pid);
-                }
+                // One that was there at the last walk has been killed, and has not ended yet.
+                is_complete &= last_walk.is_some_and(|last_walk| last_walk.is_after_start_of(process));
+                send_logged(Signal::KILL, process.pid);
             });
             match walked {
                 Err(error) => return warn!("cannot find the descendants to kill: {error}"),
                 Ok(_) if is_complete => return,
-                Ok(_) => {}
+                Ok(_) => last_walk = Some(this_walk),
             }
         }
     }
@@ -172,32 +171,6 @@ impl SignalScope {
                 each(process)
             }
         })
-    }
-}
-
-/// How many processes rinit remembers to have killed.
-const REMEMBERED: usize = 64;
-
-/// The processes that were killed last, by pid and start time.
-struct Recent {
-    processes: [(pid_t, u64); REMEMBERED],
-    next: usize,
-}
-
-impl Recent {
-    fn new() -> Self {
-        Self { processes: [(0, 0); REMEMBERED], next: 0 }
-    }
-
-    fn add(&mut self, process: &Process) {
-        if let Some(entry) = self.processes.get_mut(self.next) {
-            *entry = (process.pid, process.start);
-        }
-        self.next = (self.next + 1) % REMEMBERED;
-    }
-
-    fn contains(&self, process: &Process) -> bool {
-        self.processes.contains(&(process.pid, process.start))
     }
 }
 
@@ -301,20 +274,5 @@ impl std::fmt::Display for Target {
             group @ ..0 => write!(out, "process group {}", group.unsigned_abs()),
             pid => write!(out, "process {pid}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::procfs::tests::process as listed;
-
-    #[test]
-    fn as_many_as_there_is_room_for_are_remembered() {
-        let mut recent = Recent::new();
-        let all: Vec<Process> = (2..=REMEMBERED as pid_t + 2).map(|pid| listed(pid, 1, b'S', "a")).collect();
-        all.iter().for_each(|process| recent.add(process));
-        let forgotten: Vec<pid_t> = all.iter().filter(|one| !recent.contains(one)).map(|one| one.pid).collect();
-        assert_eq!(forgotten, [2], "the first one made room for the last");
     }
 }

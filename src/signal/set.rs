@@ -8,7 +8,7 @@ use crate::sys;
 /// A set of signals as the kernel represents it, on every architecture that rinit runs on: bit
 /// n - 1 is signal n.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SignalSet(u64);
+pub struct SignalSet(pub u64);
 
 impl SignalSet {
     /// Every signal.
@@ -18,16 +18,6 @@ impl SignalSet {
         Self(!0 << (super::RTMIN - 1)).with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
     /// No signal.
     pub const EMPTY: Self = Self(0);
-
-    /// The set with these bits.
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// Its bits.
-    pub(crate) const fn bits(self) -> u64 {
-        self.0
-    }
 
     /// The set with this signal added.
     pub(crate) const fn with(self, signal: Signal) -> Self {

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 
+use super::remove_first;
+
 /// Words of a command line: the part of argv from one word to the end, with the null pointer that
 /// ends it.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +62,7 @@ impl Arguments {
     /// Removes the word at this index and moves the words after it up.
     pub(crate) fn remove(self, place: usize) -> Self {
         let Some(rest) = self.argv.get(self.start + place..) else { return self };
-        for (word, next) in rest.iter().zip(rest.iter().skip(1)) {
-            word.set(next.get());
-        }
+        remove_first(rest);
         Self { argv: self.argv.get(..self.end()).unwrap_or(self.argv), ..self }
     }
 
@@ -73,22 +73,13 @@ impl Arguments {
         }
     }
 
-    /// Calls `use_words` with the words that make `shell` run `script`: `script` replaces the first
-    /// word, and `shell` the word before it. Restores the first word after the call. `None` if
-    /// there is no word to replace.
-    pub(super) fn with_shell<T>(
-        self,
-        shell: &'static CStr,
-        script: &CStr,
-        use_words: impl FnOnce(Self) -> T,
-    ) -> Option<T> {
-        let first = self.first()?;
+    /// The words that make `shell` run `script`: `script` replaces the first word, and `shell` the
+    /// word before it. `None` if there is no word to replace.
+    pub(super) fn for_shell(self, shell: &'static CStr, script: &CStr) -> Option<Self> {
         let start = self.start.checked_sub(1)?;
         self.argv.get(start)?.set(shell.as_ptr());
         self.argv.get(self.start)?.set(script.as_ptr());
-        let result = use_words(Self { start, ..self });
-        self.set_first(first);
-        Some(result)
+        Some(Self { start, ..self })
     }
 
     /// The index of the null pointer.
@@ -134,9 +125,9 @@ pub(crate) mod tests {
     #[test]
     fn a_script_becomes_an_argument_of_the_shell() {
         let command = arguments(&["rinit", "run", "-l"]).skip(1);
-        let used = command.with_shell(c"/bin/sh", c"/a/run", words).unwrap();
-        assert_eq!(used, ["/bin/sh", "/a/run", "-l"]);
+        assert_eq!(words(command.for_shell(c"/bin/sh", c"/a/run").unwrap()), ["/bin/sh", "/a/run", "-l"]);
+        command.set_first(c"run");
         assert_eq!(words(command), ["run", "-l"]);
-        assert!(arguments(&["run"]).with_shell(c"/bin/sh", c"run", words).is_none());
+        assert!(arguments(&["run"]).for_shell(c"/bin/sh", c"run").is_none());
     }
 }

@@ -22,8 +22,7 @@ pub(crate) fn standard(number: RawFd) -> BorrowedFd<'static> {
 /// # Errors
 /// EBADF if it is closed; EINVAL and EMFILE if the limit on descriptors leaves no room.
 pub(crate) fn duplicate(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let duplicate = descriptor.try_clone_to_owned();
-    duplicate.map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))
+    descriptor.try_clone_to_owned().map_err(|error| Errno::try_from(error).unwrap_or(Errno::EINVAL))
 }
 
 /// Moves a descriptor of rinit above stderr. It is below if rinit was started with a standard

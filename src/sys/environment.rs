@@ -5,21 +5,26 @@ use std::cell::Cell;
 use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
+use super::remove_first;
+
 unsafe extern "C" {
     /// Pointers to `NAME=value`, with a null pointer at the end.
     static mut environ: *const Cell<*const c_char>;
 }
 
-/// The pointers without the null pointer at the end.
+/// The pointers, with the null pointer at the end. Empty if `environ` is null.
 fn list() -> &'static [Cell<*const c_char>] {
     // SAFETY: rinit has one thread, and nothing in it moves the list. environ is null, or the list
     // ends with a null pointer: see environ(7).
     unsafe {
+        if environ.is_null() {
+            return &[];
+        }
         let mut count = 0;
-        while !environ.is_null() && !(*environ.add(count)).get().is_null() {
+        while !(*environ.add(count)).get().is_null() {
             count += 1;
         }
-        if count == 0 { &[] } else { std::slice::from_raw_parts(environ, count) }
+        std::slice::from_raw_parts(environ, count + 1)
     }
 }
 
@@ -33,8 +38,8 @@ pub(super) fn pointers() -> *const *const c_char {
 /// prefix. Other entries are not read to their end: the environment can be long, and rinit looks
 /// for a dozen names.
 pub(crate) fn entries_with(prefix: &str) -> impl Iterator<Item = (usize, &'static CStr)> {
-    list().iter().enumerate().filter_map(move |(place, entry)| {
-        let entry = entry.get();
+    let entries = list().iter().map(Cell::get).take_while(|entry| !entry.is_null());
+    entries.enumerate().filter_map(move |(place, entry)| {
         // SAFETY: the entry is a C string that lives as long as the process: see environ(7) and
         // `replace`. No byte after its NUL is read, since the NUL differs from every byte of the
         // prefix.
@@ -59,11 +64,5 @@ pub(crate) fn replace(place: usize, entry: &'static CStr) {
 
 /// Removes the entry at this index and moves the entries after it up.
 pub(crate) fn remove(place: usize) {
-    let rest = list().get(place..).unwrap_or_default();
-    for (entry, next) in rest.iter().zip(rest.iter().skip(1)) {
-        entry.set(next.get());
-    }
-    if let Some(last) = rest.last() {
-        last.set(std::ptr::null());
-    }
+    list().get(place..).map(remove_first);
 }

@@ -17,6 +17,8 @@ pub(crate) mod terminal;
 pub(crate) mod text;
 pub(crate) mod wait;
 
+use std::cell::Cell;
+use std::ffi::c_char;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use libc::c_long;
@@ -25,6 +27,13 @@ use nix::errno::Errno;
 /// The result of a raw system call, as a value or the errno.
 fn check(result: c_long) -> Result<c_long, Errno> {
     if result < 0 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// Removes the first pointer of a list that ends with a null pointer, and moves the rest up.
+fn remove_first(list: &[Cell<*const c_char>]) {
+    for (pointer, next) in list.iter().zip(list.iter().skip(1)) {
+        pointer.set(next.get());
+    }
 }
 
 /// The descriptor that a raw system call returned.

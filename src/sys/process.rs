@@ -2,7 +2,7 @@
 //! scheduling.
 
 use std::ffi::{CStr, c_void};
-use std::mem::size_of;
+use std::mem::{MaybeUninit, size_of};
 use std::os::fd::OwnedFd;
 use std::ptr;
 
@@ -23,11 +23,6 @@ pub(crate) fn own_pid() -> pid_t {
 pub(crate) fn own_pid_at_start() -> pid_t {
     // SAFETY: the function takes no argument.
     unsafe { libc::gettid() }
-}
-
-/// The parent's pid; 0 if it is outside the PID namespace.
-pub(crate) fn parent_pid() -> pid_t {
-    nix::unistd::getppid().as_raw()
 }
 
 /// The process group of a process: see getpgid(2).
@@ -62,19 +57,8 @@ pub(crate) fn descriptor(pid: pid_t) -> Result<OwnedFd, Errno> {
     unsafe { owned_fd(libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), 0 as c_long)) }
 }
 
-/// The first version of struct sched_attr: see sched_setattr(2).
-#[repr(C)]
-#[derive(Default)]
-pub(crate) struct Scheduling {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime: u64,
-    deadline: u64,
-    period: u64,
-}
+/// The scheduling policy and nice value of a process: struct sched_attr, see sched_setattr(2).
+pub(crate) struct Scheduling(libc::sched_attr);
 
 impl Scheduling {
     /// The scheduling of a process; 0 is the caller: see sched_getattr(2).
@@ -82,23 +66,23 @@ impl Scheduling {
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn of(pid: pid_t) -> Result<Self, Errno> {
-        let mut scheduling = Self::default();
-        let size = size_of::<Self>();
-        // SAFETY: the kernel is told the true size of the structure.
-        check(unsafe {
-            libc::syscall(libc::SYS_sched_getattr, c_long::from(pid), &raw mut scheduling, size, 0 as c_long)
-        })?;
-        Ok(scheduling)
+        let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
+        let (room, size) = (attributes.as_mut_ptr(), size_of::<libc::sched_attr>());
+        // SAFETY: the kernel is told the true size of the structure. All-zero bytes are a valid one.
+        unsafe {
+            check(libc::syscall(libc::SYS_sched_getattr, c_long::from(pid), room, size, 0 as c_long))?;
+            Ok(Self(attributes.assume_init()))
+        }
     }
 
     /// Whether a child does not inherit it: see SCHED_RESET_ON_FORK in sched(7).
     pub(crate) fn is_reset_on_fork(&self) -> bool {
-        self.flags & 1 != 0
+        self.0.sched_flags & 1 != 0
     }
 
     /// Whether its policy is SCHED_DEADLINE, which forbids a process to fork: see sched(7).
     pub(crate) fn is_deadline(&self) -> bool {
-        self.policy == libc::SCHED_DEADLINE as c_uint
+        self.0.sched_policy == libc::SCHED_DEADLINE as c_uint
     }
 
     /// Applies it to the caller: see sched_setattr(2).
@@ -106,7 +90,7 @@ impl Scheduling {
     /// # Errors
     /// EPERM without CAP_SYS_NICE.
     pub(crate) fn apply(&self) -> Result<(), Errno> {
-        let attributes = ptr::from_ref(self);
+        let attributes = ptr::from_ref(&self.0);
         // SAFETY: the structure holds its size, and the call only reads it.
         check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0 as c_long, attributes, 0 as c_long) }).map(drop)
     }
@@ -156,7 +140,10 @@ pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
 /// Has a shell execute a script with these arguments. Returns only if that fails. If it succeeds, a
 /// process that shares the memory has to restore the first word, which the script's path replaces.
 pub(crate) fn execute_by_shell(shell: &'static CStr, script: &CStr, arguments: Arguments) -> Errno {
-    arguments.with_shell(shell, script, |words| execute(shell, words)).unwrap_or(Errno::ENOEXEC)
+    let Some((first, words)) = arguments.first().zip(arguments.for_shell(shell, script)) else { return Errno::ENOEXEC };
+    let errno = execute(shell, words);
+    arguments.set_first(first);
+    errno
 }
 
 #[cfg(test)]

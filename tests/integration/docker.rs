@@ -113,7 +113,7 @@ fn each_signal_of_docker_kill_arrives() {
     for (signal, number) in names.iter().map(|(name, number)| ((*name).to_owned(), *number)).chain(numbers) {
         container.kill(&signal);
         expected.push(format!("{number} plain"));
-        wait_until(&format!("{signal} to arrive"), || container.logs().lines().skip(1).eq(&expected).then_some(()));
+        wait_until(format!("{signal} to arrive"), || container.logs().lines().skip(1).eq(&expected).then_some(()));
     }
 }
 

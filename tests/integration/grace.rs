@@ -195,7 +195,7 @@ fn signals_reach_all_that_is_left_meanwhile() {
         assert!(running.is_running());
         running.kill(libc::SIGHUP);
         for file in [&first, &second] {
-            wait_until(&format!("{file} to get it"), || {
+            wait_until(format!("{file} to get it"), || {
                 recorded_signals(file).contains(&"10 plain".to_owned()).then_some(())
             });
         }

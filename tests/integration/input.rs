@@ -186,7 +186,8 @@ fn expected(words: &[Bytes], variables: &[(&str, Bytes)]) -> Expected {
     });
     let instead = ["pause", "zombies", "install"].into_iter().any(is_given);
     let (single, all) = (is_given("single-child"), is_given("all"));
-    let both = single && all || !single && !all && is_on("RINIT_SINGLE_CHILD") && is_on("RINIT_ALL");
+    let is_open = !single && !all && !is_given("kill-process-group");
+    let both = single && all || is_open && is_on("RINIT_SINGLE_CHILD") && is_on("RINIT_ALL");
     if instead || both || !is_right || !is_well_given { Expected::Refusal } else { Expected::Run(at) }
 }
 

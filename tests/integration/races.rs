@@ -124,13 +124,13 @@ fn a_signal_at_any_moment_of_the_start_reaches_the_command() {
             }
             kill(traced.pid, libc::SIGUSR2);
             queue_one(traced.pid, 40, 5);
-            wait_until(&hold.option(), || (recorded_signals(&file).len() == 2).then_some(()));
+            wait_until(hold.option(), || (recorded_signals(&file).len() == 2).then_some(()));
             assert_eq!(recorded_signals(&file), ["12 plain", "40 value 5"], "{role:?}: {}", hold.option());
             kill(traced.pid, libc::SIGTERM);
             assert_eq!(traced.running.exit_code(), 7, "{role:?}: {}", hold.option());
             Some(())
         };
-        holds.iter().for_each(|hold| wait_until(&hold.option(), || is_held(hold)));
+        holds.iter().for_each(|hold| wait_until(hold.option(), || is_held(hold)));
         println!("{role:?}: a signal at {} places of the start", holds.len());
     }
 }
@@ -290,9 +290,7 @@ fn a_continue_at_any_moment_of_a_stop() {
         wait_until_held(traced.pid);
         kill(traced.pid, libc::SIGCONT);
         kill(traced.pid, libc::SIGTERM);
-        wait_until(&format!("the end, {}", option.unwrap_or_default()), || {
-            (!traced.running.is_running()).then_some(())
-        });
+        wait_until(format!("the end, {}", option.unwrap_or_default()), || (!traced.running.is_running()).then_some(()));
         assert_eq!(traced.running.exit_code(), 7);
         traced
     };

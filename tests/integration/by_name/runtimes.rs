@@ -61,7 +61,7 @@ fn reload_during_a_request(engine: &Engine, options: &[&str]) -> (String, i32) {
 fn wait_until_delivered(container: &Container, signal: c_int) {
     let init = container.pid();
     let has_it = |pid: libc::pid_t| state(pid) == Some('Z') || has_none_pending(pid);
-    wait_until(&format!("{signal} to be delivered"), || {
+    wait_until(format!("{signal} to be delivered"), || {
         let main: Vec<_> = children(init);
         let workers = main.iter().flat_map(|pid| children(*pid));
         (has_it(init) && main.iter().copied().chain(workers).all(has_it)).then_some(())

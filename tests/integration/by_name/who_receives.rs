@@ -123,7 +123,7 @@ impl Family {
             if state(*pid) == Some('T') {
                 signals.push("stopped".to_owned());
                 send(*pid, libc::SIGCONT);
-                wait_until(&format!("{name} to go on after {signals:?}"), || {
+                wait_until(format!("{name} to go on after {signals:?}"), || {
                     (!is_there() || is_waiting(*pid) && recorded_signals(file).ends_with(&["18 plain".to_owned()]))
                         .then_some(())
                 });

@@ -201,7 +201,7 @@ impl Container {
 
     /// Waits until it has written this, or ended without.
     pub fn wait_until_logged(&self, text: &str) {
-        wait_until(&format!("a container to write {text:?}"), || {
+        wait_until(format!("a container to write {text:?}"), || {
             let running = self.is_running();
             let logs = self.logs();
             assert!(running || logs.contains(text), "the container has ended: {logs:?}, and not {text:?}");

@@ -183,7 +183,7 @@ impl Session {
     /// Waits until the descendant of the leader that has this name waits for a key. What a program shows comes before
     /// that, and a stop that comes in between may have to wait for the next key: less(1) looks at it only then.
     pub fn wait_until_key_is_awaited(&self, name: &str) {
-        wait_until(&format!("{name} to wait for a key"), || {
+        wait_until(format!("{name} to wait for a key"), || {
             let is_it = |pid: &pid_t| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it.trim() == name);
             descendants(self.leader.pid).into_iter().find(is_it).filter(|pid| is_waiting_for_input(*pid))
         });
@@ -207,7 +207,7 @@ impl Session {
 }
 
 /// A process in one line: its state, its signals, its command line.
-fn describe(pid: pid_t) -> String {
+pub fn describe(pid: pid_t) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let masks = ["ShdPnd", "SigBlk", "SigIgn", "SigCgt"].map(|name| status_line(pid, name));
     format!("{pid} {:?} group {} {masks:?} {}\n", state(pid), group_of(pid), line.escape_ascii())

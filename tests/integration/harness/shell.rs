@@ -1,12 +1,13 @@
 //! An interactive shell whose job is rinit, and whose turn it is at the terminal.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::ops::{Deref, DerefMut};
 
 use libc::pid_t;
 
-use super::pty::{CTRL_C, CTRL_Z, Session, group_of};
+use super::pty::{CTRL_C, CTRL_Z, Session, describe, group_of};
 use super::{Role, children, command, descendants, is_waiting, probe, program, rinit, state, status_line, wait_until};
 
 /// The shells that a user may have.
@@ -331,9 +332,22 @@ pub fn wait_until_stopped(pid: pid_t, stopped: bool) {
     wait_until(what, || ((state(pid)? == 'T') == stopped).then_some(()));
 }
 
-/// Whether rinit has nothing left to do about a signal.
-pub fn has_taken(rinit: pid_t, signal: libc::c_int) -> bool {
-    !is_pending(rinit, signal) && is_waiting(rinit)
+/// Waits until rinit has nothing left to do about a signal.
+pub fn wait_until_taken(rinit: pid_t, signal: libc::c_int) {
+    wait_until(format_args!("rinit to take signal {signal}:\n{}", Family(rinit)), || {
+        (!is_pending(rinit, signal) && is_waiting(rinit)).then_some(())
+    });
+}
+
+/// A process and its descendants, for a message: what they are, and where they wait.
+struct Family(pid_t);
+
+impl fmt::Display for Family {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wchan = |pid: pid_t| fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+        let mut all = [vec![self.0], descendants(self.0)].concat().into_iter();
+        all.try_for_each(|pid| write!(out, "at {:?}: {}", wchan(pid), describe(pid)))
+    }
 }
 
 /// Whether a signal has been sent to a process that has not taken it yet.

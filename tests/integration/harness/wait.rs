@@ -1,5 +1,6 @@
 //! Waiting for conditions, with a deadline.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::thread;
@@ -38,7 +39,7 @@ impl Deadline {
 }
 
 /// Waits for a condition.
-pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: impl fmt::Display, mut condition: impl FnMut() -> Option<T>) -> T {
     let mut deadline = Deadline::new();
     loop {
         if let Some(found) = condition() {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use libc::{c_int, pid_t};
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session, group_of};
-use crate::harness::shell::{has_taken, is_pending, probe_of, wait_until_stopped};
+use crate::harness::shell::{is_pending, probe_of, wait_until_stopped, wait_until_taken};
 use crate::harness::trace::{HeldProcess, with_blocked};
 use crate::harness::{
     BOTH_ROLES, Role, TempDir, children, command, is_waiting, kill, probe, program, rinit, state, wait_until,
@@ -17,7 +17,7 @@ tests! {
     requires [Namespaces];
     a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
     ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job requires [Program("strace")],
-    ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
+    ctrl_z_before_rinit_wait_until_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
     a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
@@ -60,7 +60,7 @@ fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
             session.expect("ready");
             let cat = session.command();
             session.leader.kill(libc::SIGTSTP);
-            wait_until("rinit to have forwarded it", || has_taken(session.leader.pid, libc::SIGTSTP).then_some(()));
+            wait_until_taken(session.leader.pid, libc::SIGTSTP);
             let held = Held::hold(session.leader.pid);
             session.line("");
             wait_until_stopped(cat, true);
@@ -68,7 +68,7 @@ fn a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind() {
             session.expect("taken");
             drop(held);
             // The next stop is the kernel's news instead, if it comes before rinit has looked.
-            wait_until("rinit to see it continued", || has_taken(session.leader.pid, libc::SIGCHLD).then_some(()));
+            wait_until_taken(session.leader.pid, libc::SIGCHLD);
             for round in 0..3 {
                 session.press(CTRL_Z);
                 session.line(&format!("round {round}"));
@@ -130,12 +130,12 @@ fn a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts() {
         wait_until("rinit to wait", || is_waiting(rinit).then_some(()));
         drop(held);
         session.expect("was stopped by SIGTSTP");
-        wait_until("rinit to wait", || has_taken(rinit, libc::SIGCHLD).then_some(()));
+        wait_until_taken(rinit, libc::SIGCHLD);
         assert_eq!(state(command), Some('T'), "{role:?}");
     }
 }
 
-fn ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again() {
+fn ctrl_z_before_rinit_wait_until_taken_the_shells_continue_suspends_the_job_again() {
     let temp = TempDir::new();
     for init in [temp.copy(rinit(), "rinit"), temp.copy(rinit(), "dumb-init") + " -c"] {
         let mut session = Session::shell(BASH);

@@ -3,7 +3,7 @@
 use libc::pid_t;
 
 use crate::harness::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_Z, Session};
-use crate::harness::shell::{UserShell, has_taken, wait_until_stopped};
+use crate::harness::shell::{UserShell, wait_until_stopped, wait_until_taken};
 use crate::harness::{
     BOTH_ROLES, TempDir, command, descendants, is_waiting_for_input, kill, pid_of, probe, state, wait_until,
     wait_until_ready, wait_until_recorded,
@@ -166,7 +166,7 @@ fn keys_reach_all_of_the_commands_group() {
         arrives(&["3 plain"]);
         // What comes from elsewhere is for those that the options name.
         kill(job.rinit, libc::SIGURG);
-        wait_until("rinit to have forwarded it", || has_taken(job.rinit, libc::SIGURG).then_some(()));
+        wait_until_taken(job.rinit, libc::SIGURG);
         kill(recorder, 40);
         arrives(if user.options == "-c" { &["40 plain"] } else { &["23 plain", "40 plain"] });
         kill(recorder, libc::SIGKILL);

@@ -1,7 +1,7 @@
 //! Stops that somebody sends by hand, and those that the command takes for itself.
 
 use crate::harness::pty::{BASH, CTRL_C, CTRL_Z, Session, group_of};
-use crate::harness::shell::{Owner, UserShell, has_taken, wait_until_stopped};
+use crate::harness::shell::{Owner, UserShell, wait_until_stopped, wait_until_taken};
 use crate::harness::{
     BOTH_ROLES, Role, TempDir, children, command, kill, pid_of, probe, program, rinit, state, wait_until,
     wait_until_ready,
@@ -64,10 +64,10 @@ fn a_job_that_bg_has_moved_away_is_not_suspended_with_its_command() {
         wait_until_stopped(job.command, true);
         // A higher number than SIGCHLD's: when it has been taken, rinit knows of the stop, and runs.
         kill(job.rinit, libc::SIGWINCH);
-        wait_until("rinit to take a signal", || has_taken(job.rinit, libc::SIGWINCH).then_some(()));
+        wait_until_taken(job.rinit, libc::SIGWINCH);
         // A signal that comes meanwhile is for the command, too.
         kill(job.rinit, libc::SIGTERM);
-        wait_until("rinit to forward it", || has_taken(job.rinit, libc::SIGTERM).then_some(()));
+        wait_until_taken(job.rinit, libc::SIGTERM);
         kill(job.command, libc::SIGCONT);
         user.run("wait");
         user.wait_until_alone();
@@ -105,7 +105,7 @@ fn a_background_job_that_is_stopped_through_rinit_is_suspended() {
                 wait_until_stopped(job.command, true);
                 // A higher number than SIGCHLD's: when it has been taken, rinit knows of the stop.
                 kill(job.rinit, libc::SIGWINCH);
-                wait_until("rinit to take a signal", || has_taken(job.rinit, libc::SIGWINCH).then_some(()));
+                wait_until_taken(job.rinit, libc::SIGWINCH);
             }
             kill(job.rinit, libc::SIGTSTP);
             wait_until_stopped(job.rinit, true);
@@ -173,7 +173,7 @@ fn taken_by(how: &str) {
             session.expect("ready");
             let cat = session.command();
             session.leader.kill(libc::SIGTSTP);
-            wait_until("rinit to have forwarded it", || has_taken(session.leader.pid, libc::SIGTSTP).then_some(()));
+            wait_until_taken(session.leader.pid, libc::SIGTSTP);
             if how == "ignore" {
                 session.line("");
             }
@@ -202,7 +202,7 @@ fn a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_
             let job = user.enter_job(&format!("INIT PROBE take-stop {how} cat"));
             user.expect("ready");
             kill(job.rinit, libc::SIGTSTP);
-            wait_until("rinit to have forwarded it", || has_taken(job.rinit, libc::SIGTSTP).then_some(()));
+            wait_until_taken(job.rinit, libc::SIGTSTP);
             if how == "ignore" {
                 user.line("");
             }
@@ -227,7 +227,7 @@ fn a_signal_that_stops_nothing_does_not_change_the_next_ctrl_z() {
         session.command();
         for signal in [libc::SIGWINCH, libc::SIGURG] {
             session.leader.kill(signal);
-            wait_until("rinit to have forwarded it", || has_taken(session.leader.pid, signal).then_some(()));
+            wait_until_taken(session.leader.pid, signal);
             session.press(CTRL_Z);
             session.says("on");
         }
@@ -322,7 +322,7 @@ fn an_orphan_of_a_job_that_is_stopped_does_not_suspend_the_job() {
     kill(orphan, libc::SIGSTOP);
     wait_until_stopped(orphan, true);
     kill(rinit, libc::SIGWINCH);
-    wait_until("rinit to take a signal", || has_taken(rinit, libc::SIGWINCH).then_some(()));
+    wait_until_taken(rinit, libc::SIGWINCH);
     session.says("on");
     assert_eq!(session.job(), (rinit, command));
 }
