@@ -12,7 +12,7 @@ use crate::sys::arguments::Arguments;
 
 /// What rinit is to do.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them")]
+#[expect(clippy::large_enum_variant, reason = "a process has one value of this type")]
 pub enum Action {
     /// Do one thing without being an init, and exit.
     OneShot(OneShot),

@@ -25,8 +25,10 @@ pub fn inherited_mask() -> Option<u64> {
     Some(INHERITED_MASK.load(Ordering::Relaxed)).filter(|mask| *mask != NOT_STORED)
 }
 
-/// An entry point of these instructions, which make the call rt_sigprocmask(SIG_SETMASK = 2, mask,
-/// mask, 8).
+// Each entry point makes the call rt_sigprocmask(SIG_SETMASK = 2, mask, mask, 8).
+
+/// Defines the entry point by its instructions.
+#[allow(unused_macros, reason = "arm does not use it, and other architectures have no entry point")]
 macro_rules! entry_point {
     ($($line:literal),* $(; $option:ident)?) => {
         std::arch::global_asm!(
@@ -85,7 +87,7 @@ entry_point!(
     "b _start"
 );
 
-// The label has to come after `.arm`.
+// Without the macro, since the label has to come after `.arm`.
 #[cfg(target_arch = "arm")]
 std::arch::global_asm!(
     ".arm",

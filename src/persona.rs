@@ -78,6 +78,16 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
+    /// The target that it asks for.
+    pub(crate) fn target(self) -> Option<Target> {
+        if let Self::Target(target) = self { Some(target) } else { None }
+    }
+
+    /// The level that it asks for.
+    pub(crate) fn level(self) -> Option<LevelFilter> {
+        if let Self::Level(level) = self { Some(level) } else { None }
+    }
+
     /// The option that asks for the same.
     pub(crate) fn option(self) -> &'static str {
         match self {

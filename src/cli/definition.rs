@@ -56,7 +56,7 @@ pub fn command() -> Command {
         .version(VERSION_TEXT)
         .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
         .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
-        .after_help(include_str!("help/footer.txt"))
+        .after_help(include_str!("help/footer.txt").trim_end())
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)

@@ -35,8 +35,9 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 /// `Error::Usage` for invalid input.
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
     // The usual ENTRYPOINT has no options, so clap has nothing to parse.
-    let begins_with = |matches: fn(&CStr) -> bool| words.first().is_some_and(matches);
-    let matches = if begins_with(is_option) && !begins_with(is_separator) { Some(read(persona, words)?) } else { None };
+    let begins_with = |kind: fn(&CStr) -> bool| words.first().is_some_and(kind);
+    let has_options = begins_with(is_option) && !begins_with(is_separator);
+    let matches = if has_options { Some(parse_options(persona, words)?) } else { None };
     let input = Input { matches: matches.as_ref(), variables };
     let command = match matches {
         Some(_) => words.last(input.values(names::COMMAND).count()),
@@ -63,7 +64,7 @@ pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'
 /// Parses a command line with options. Out of line, so that init does not keep clap's large stack
 /// frames.
 #[inline(never)]
-fn read(persona: &'static Persona, words: Arguments) -> Result<ArgMatches, Error> {
+fn parse_options(persona: &'static Persona, words: Arguments) -> Result<ArgMatches, Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let abbreviate = |command: clap::Command, (short, option): &(&'static str, &'static str)| {
         command.mut_arg(option, |argument| argument.alias(*short))
@@ -161,10 +162,11 @@ fn target(persona: &'static Persona, input: &Input<'_>) -> Result<Target, Error>
     exclusive(single_child, all, "-c and -a")?;
     let (single_child_variable, all_variable) =
         (input.boolean_variable(names::SINGLE_CHILD)?, input.boolean_variable(names::ALL)?);
+    // If an option decides, the variables may contradict each other.
     let is_open = !single_child && !all && !group;
     exclusive(is_open && single_child_variable, all_variable, "RINIT_SINGLE_CHILD and RINIT_ALL")?;
     let group_variable = input.boolean_variable(names::GROUP)?;
-    let foreign = input.foreign(persona, |it| if let Meaning::Target(target) = it { Some(target) } else { None });
+    let foreign = input.foreign(persona, Meaning::target);
     let candidates = [
         (single_child, Target::MainChild),
         (all, Target::Everyone),
@@ -182,7 +184,7 @@ fn target(persona: &'static Persona, input: &Input<'_>) -> Result<Target, Error>
 fn verbosity(persona: &'static Persona, input: &Input<'_>) -> Result<Verbosity, Error> {
     let filter = input.variable(names::VERBOSE.variable);
     let filter = filter.map(|value| values::log_filter(names::VERBOSE.variable, value)).transpose()?;
-    let foreign = input.foreign(persona, |it| if let Meaning::Level(level) = it { Some(level) } else { None });
+    let foreign = input.foreign(persona, Meaning::level);
     let verbose = input.matches.map_or(0, |matches| matches.get_count(names::VERBOSE.option));
     Ok(match (verbose, filter, foreign) {
         (0, Some(filter), _) => Verbosity::Filter(filter),
@@ -233,7 +235,8 @@ impl Input<'_> {
     /// The value of an option, or of its variable if the option is not given.
     fn single<T>(&self, setting: Setting, read: Reader<'_, T>) -> Result<Option<T>, Error> {
         let variable = self.variable(setting.variable).map(|value| read(setting.variable, value)).transpose()?;
-        let option = self.value(setting.option).map(|value| read(&option(setting), value)).transpose()?;
+        let option =
+            self.value(setting.option).map(|value| read(&format!("--{}", setting.option), value)).transpose()?;
         Ok(option.or(variable))
     }
 
@@ -250,7 +253,7 @@ impl Input<'_> {
             }
         }
         for value in self.values(setting.option).flat_map(|list| items(list)) {
-            each(read(&option(setting), value)?);
+            each(read(&format!("--{}", setting.option), value)?);
         }
         Ok(())
     }
@@ -260,10 +263,6 @@ impl Input<'_> {
         let meaning = |variable: &Variable| (variable.meaning)(&(self.variables)(variable.name)?.to_string_lossy());
         persona.variables.iter().filter_map(meaning).find_map(part)
     }
-}
-
-fn option(setting: Setting) -> String {
-    format!("--{}", setting.option)
 }
 
 fn items(list: &OsStr) -> impl Iterator<Item = &OsStr> {

@@ -16,9 +16,6 @@ use crate::signal::Signal;
 
 const SIGNALS: &str = "signals are names (TERM, SIGTERM), numbers 1 to 64, RTMIN+n or RTMAX-n";
 
-/// A rule: a signal, and the signal to forward in its place. `None` drops it.
-pub(super) type Rewrite = (Signal, Option<Signal>);
-
 /// The error for a value that is not accepted.
 pub(super) fn refused(source: &str, value: &OsStr, accepted: &str) -> Error {
     Error::Usage(format!("{source}: '{}' is not accepted; {accepted}", Escaped(value.as_bytes())))
@@ -32,8 +29,9 @@ pub(super) fn boolean(source: &str, value: &OsStr) -> Result<bool, Error> {
     }
 }
 
-/// Reads `FROM:TO`. Unless `takes_any`, FROM has to be a signal that rinit forwards.
-pub(super) fn rewrite(source: &str, value: &OsStr, takes_any: bool) -> Result<Rewrite, Error> {
+/// Reads `FROM:TO`: a signal, and the one to forward in its place. `None` drops it. Unless
+/// `takes_any`, FROM has to be a signal that rinit forwards.
+pub(super) fn rewrite(source: &str, value: &OsStr, takes_any: bool) -> Result<(Signal, Option<Signal>), Error> {
     let wrong = |why: &str| refused(source, value, &format!("{why}; use FROM:TO; {SIGNALS}; TO 0 or none drops it"));
     let (from, to) = value.to_str().and_then(|text| text.split_once(':')).ok_or_else(|| wrong("it has no colon"))?;
     if to.contains(':') {
@@ -46,11 +44,8 @@ pub(super) fn rewrite(source: &str, value: &OsStr, takes_any: bool) -> Result<Re
     if !takes_any && !from.is_forwarded() {
         return Err(refused(source, value, &format!("{from} is never forwarded")));
     }
-    match to {
-        "0" => Ok((from, None)),
-        none if none.eq_ignore_ascii_case("none") => Ok((from, None)),
-        _ => Ok((from, Some(signal(to)?))),
-    }
+    let drops = to == "0" || to.eq_ignore_ascii_case("none");
+    Ok((from, if drops { None } else { Some(signal(to)?) }))
 }
 
 pub(super) fn signal(source: &str, value: &OsStr) -> Result<Signal, Error> {

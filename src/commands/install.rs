@@ -59,7 +59,7 @@ pub(crate) fn install(path: &OsStr) -> Result<(), Error> {
 }
 
 fn failed(what: String, error: io::Error) -> Error {
-    // Only a write of no bytes has no errno.
+    // Only a write that takes no bytes fails without an errno.
     Error::Failed(what, Errno::try_from(error).unwrap_or(Errno::EIO))
 }
 

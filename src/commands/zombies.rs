@@ -46,16 +46,15 @@ pub(crate) fn list() -> Result<u8, Error> {
     let ended: Vec<Process> = look.processes.iter().filter(stays).copied().collect();
     // A process whose first thread has ended before the others cannot be reaped yet: see
     // pthread_exit(3).
-    let (zombies, unfinished): (Vec<_>, Vec<_>) = ended.into_iter().partition(Process::is_zombie);
+    let (mut zombies, unfinished): (Vec<_>, Vec<_>) = ended.into_iter().partition(Process::is_zombie);
     if zombies.is_empty() && look.is_partial {
         let why =
             "cannot see the processes of other users: /proc hides them (hidepid); run this as root with CAP_SYS_PTRACE";
         return Err(Error::Usage(why.into()));
     }
-    let has_zombies = !zombies.is_empty();
-    let text = report(&look.processes, zombies, unfinished.len(), Moment::now(), look.is_partial);
+    let text = report(&look.processes, &mut zombies, unfinished.len(), Moment::now(), look.is_partial);
     super::print(text.as_bytes())?;
-    Ok(u8::from(has_zombies))
+    Ok(u8::from(!zombies.is_empty()))
 }
 
 /// What /proc shows at one time.
@@ -96,7 +95,7 @@ fn hides_other_users() -> bool {
     !may_trace && !group.is_some_and(is_member)
 }
 
-fn report(all: &[Process], mut zombies: Vec<Process>, unfinished: usize, now: Moment, is_partial: bool) -> String {
+fn report(all: &[Process], zombies: &mut [Process], unfinished: usize, now: Moment, is_partial: bool) -> String {
     zombies.sort_unstable_by_key(|zombie| zombie.parent);
     let mut parents: Vec<&[Process]> = zombies.chunk_by(|one, other| one.parent == other.parent).collect();
     parents.sort_by_key(|children| Reverse(children.len()));
@@ -139,8 +138,8 @@ fn names(zombies: &[Process]) -> String {
     let mut counts: Vec<&[&[u8]]> = names.chunk_by(|one, other| one == other).collect();
     counts.sort_by_key(|same| Reverse(same.len()));
     let mut text = String::new();
-    for same in counts.iter().take(NAMES_SHOWN) {
-        let separator = if text.is_empty() { "" } else { ", " };
+    for (place, same) in counts.iter().take(NAMES_SHOWN).enumerate() {
+        let separator = if place == 0 { "" } else { ", " };
         // Writing to a String does not fail.
         let _ = write!(text, "{separator}{}", Escaped(same.first().copied().unwrap_or_default()));
         if same.len() > 1 {
@@ -176,13 +175,13 @@ mod tests {
             process(9, 7, b'Z', "sh"),
             process(10, 7, b'Z', "gpu\n\x1b[m"),
         ];
-        let text = report(&all, all[1..].to_vec(), 0, Moment::now(), false);
+        let text = report(&all, &mut all[1..].to_vec(), 0, Moment::now(), false);
         assert!(text.contains("  driver           sh (2), gpu\\n\\u{1b}[m\n"), "{text}");
         assert!(text.ends_with("3 zombies of 1 process that does not wait for its children\n"), "{text}");
     }
 
     #[test]
     fn nobody_is_named_where_all_is_well() {
-        assert_eq!(report(&[process(1, 0, b'S', "rinit")], vec![], 0, Moment::now(), false), "no zombies\n");
+        assert_eq!(report(&[process(1, 0, b'S', "rinit")], &mut [], 0, Moment::now(), false), "no zombies\n");
     }
 }

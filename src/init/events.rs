@@ -44,11 +44,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Takes the pending signals and reaps children. All signals are blocked, so each stays pending
 /// until rinit takes it.
-#[derive(Debug)]
 pub(super) struct EventSource {
     pub(super) reaper: Reaper,
-    /// Whether there may be children to reap for which no further signal comes.
-    reap_again: bool,
+    /// Whether there may be children to reap for which no further signal comes. Then `next` reaps
+    /// without waiting; a pending signal or the deadline comes first.
+    pub(super) reap_again: bool,
     children_in_a_row: u32,
     signals_in_a_row: u32,
     failures_in_a_row: u8,
@@ -111,12 +111,6 @@ impl EventSource {
         pause(self.reap_failures_in_a_row);
         self.reap_again = true;
         ReapOutcome::More
-    }
-
-    /// Lets the next call of `next` reap without waiting. A pending signal or the deadline comes
-    /// first.
-    pub(super) fn reap_next(&mut self) {
-        self.reap_again = true;
     }
 
     /// Waits for a signal. `None` if it is time to reap. If the last round of reaping stopped

@@ -21,9 +21,6 @@ const SHELL: &CStr = c"/bin/sh";
 /// The search path if PATH is not set, as in glibc: see execvp(3).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// The longest file name that the kernel accepts, with its NUL: PATH_MAX.
-const LONGEST: usize = libc::PATH_MAX as usize;
-
 /// Room for nearly every file name. A buffer for the longest name would touch one more page of
 /// memory, which rinit would then keep.
 const USUAL: usize = 256;
@@ -66,7 +63,7 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
     let name = name.to_bytes_with_nul();
     for directory in path.split(|byte| *byte == b':') {
         let is_usual = directory.len() + 1 + name.len() <= USUAL;
-        let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<LONGEST> };
+        let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<{ libc::PATH_MAX as usize }> };
         match execute_in(directory, name, command, answer) {
             Continue(next) => answer = next,
             Break(refusal) => return refusal,
@@ -110,7 +107,7 @@ fn execute_file(path: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> 
         return Continue(errno);
     }
     let mut buffer = [0; 256];
-    // If rinit cannot read the file, the shell could not either.
+    // If rinit cannot read the file, the shell could not either, so it does not count as a text.
     let start = file::read(path, &mut buffer).unwrap_or(b"\0");
     Break(if start.starts_with(b"\x7fELF") {
         Refusal { errno, hint: "; the file is a program for another architecture, or damaged" }

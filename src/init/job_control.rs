@@ -16,7 +16,6 @@ use crate::signal::{self, Origin, Signal, SignalInfo, SignalSet};
 use crate::sys::{process, wait};
 
 /// The command as a job of the controlling terminal.
-#[derive(Debug)]
 pub(super) struct Job {
     pub(super) terminal: Terminal,
     main_child: pid_t,

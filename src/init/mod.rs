@@ -43,8 +43,7 @@ use terminal::Terminal;
 /// code for it.
 pub(crate) fn run(config: &Config, command: Arguments, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
     let (inherited, role) = prepare(config, pid, mask)?;
-    // Read the clock only if the closing line is logged: it faults in the vDSO's page tables.
-    let started = log_enabled!(Level::Info).then(Instant::now);
+    let started = start_time();
     let terminal = if config.starts_session() { None } else { Terminal::controlling(pid, mask) };
     let main_child = match spawn::start(config, command, inherited, terminal.as_ref()) {
         Ok(main_child) => main_child,
@@ -120,7 +119,13 @@ fn release_inherited(terminal: Option<&Terminal>) {
     }
 }
 
-/// Logs the closing line, if the time of the start was read for it.
+/// The time, for the closing line. `None` if that is not logged: to read the clock faults in the
+/// vDSO's page tables.
+fn start_time() -> Option<Instant> {
+    log_enabled!(Level::Info).then(Instant::now)
+}
+
+/// Logs the closing line, if the time of the start was read for it, and how many lines were dropped.
 fn log_exit(code: u8, events: &EventSource, started: Option<Instant>) {
     if let Some(started) = started {
         let orphans = events.reaper.orphans;

@@ -1,14 +1,12 @@
 //! `--pause`: an init without a command, such as the pause container of a pod.
 
-use std::time::Instant;
-
 use libc::pid_t;
-use log::{Level, info, log_enabled};
+use log::info;
 
 use super::events::{Event, EventSource};
 use super::reap::Reaper;
 use super::shutdown::Leftovers;
-use super::{forward, log_exit, prepare, release_inherited};
+use super::{forward, log_exit, prepare, release_inherited, start_time};
 use crate::config::Config;
 use crate::error::Error;
 use crate::signal::scope::SignalScope;
@@ -23,8 +21,8 @@ use crate::sys::wait::WaitFor;
 /// Out of line, so that an init with a command does not have its stack frame.
 #[inline(never)]
 pub(crate) fn run(config: &Config, pid: pid_t, mask: SignalSet) -> Result<u8, Error> {
-    let started = log_enabled!(Level::Info).then(Instant::now);
     let (_, role) = prepare(config, pid, mask)?;
+    let started = start_time();
     release_inherited(None);
     info!("no command: reaping orphans until SIGTERM or SIGINT; rinit is {role}");
     let mut events = EventSource::new(Reaper::new(None, WaitFor::End, config.warn_on_reap));

@@ -40,7 +40,6 @@ impl ReapOutcome {
 }
 
 /// Reaps children, and knows which of them is the main child.
-#[derive(Debug)]
 pub(super) struct Reaper {
     /// The main child, until it has ended or is given up.
     pub(super) main_child: Option<pid_t>,

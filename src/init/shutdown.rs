@@ -47,7 +47,7 @@ impl Leftovers<'_> {
         } else {
             info!("processes are left behind; waiting until all of them have ended");
         }
-        events.reap_next();
+        events.reap_again = true;
         loop {
             match events.next(deadline) {
                 Event::Deadline => break,

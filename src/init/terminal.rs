@@ -5,7 +5,7 @@
 //! a job: it gives it the foreground, and takes the foreground back.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use libc::{STDERR_FILENO, STDIN_FILENO, STDOUT_FILENO, pid_t};
 use log::debug;
@@ -18,7 +18,6 @@ use crate::signal::{self, Signal, SignalSet};
 use crate::sys::{self, descriptor};
 
 /// The controlling terminal of rinit's session.
-#[derive(Debug)]
 pub(super) struct Terminal {
     pub(super) descriptor: OwnedFd,
     own_group: pid_t,
@@ -51,7 +50,7 @@ impl Terminal {
 
     /// Whether the foreground is rinit's, the command's or that of a shell that runs below it.
     pub(super) fn job_has_foreground(&self, group: pid_t) -> bool {
-        self.is_given.get() || self.owns_foreground() || self.foreground() == Ok(group)
+        self.is_given.get() || self.owns_foreground() || foreground(&self.descriptor) == Ok(group)
     }
 
     /// Whether rinit has the foreground to give: the foreground group is rinit's own. In a
@@ -61,7 +60,7 @@ impl Terminal {
         // rinit`): for the shell's as well as for rinit's. A read of no bytes tells them apart: if
         // SIGTTIN is blocked, it fails in a background process, see termios(3).
         let may_read = || nix::unistd::read(&self.descriptor, &mut []) != Err(Errno::EIO);
-        self.foreground() == Ok(self.own_group) && (self.own_group != 0 || may_read())
+        foreground(&self.descriptor) == Ok(self.own_group) && (self.own_group != 0 || may_read())
     }
 
     /// Gives the foreground to the command's group, if the command is to get it now. Returns
@@ -73,7 +72,7 @@ impl Terminal {
     /// Gives the foreground to the command's group, which has asked for it by a stop, unless it
     /// belongs to another group that lives. Returns whether to continue the command.
     pub(super) fn give_on_request(&self, group: pid_t) -> bool {
-        let foreground = self.foreground();
+        let foreground = foreground(&self.descriptor);
         if foreground == Ok(group) {
             // The command has got the foreground meanwhile. Under a shell, another process must
             // have sent the stop signal by hand, so the command stays stopped.
@@ -89,7 +88,7 @@ impl Terminal {
     /// that continues after rinit would be in the background of its own terminal.
     pub(super) fn take_back(&self, group: pid_t) {
         self.is_given.set(false);
-        let Ok(foreground) = self.foreground() else { return };
+        let Ok(foreground) = foreground(&self.descriptor) else { return };
         if foreground != self.own_group && (foreground == group || has_ended(foreground)) {
             self.set_foreground(self.own_group);
         }
@@ -104,10 +103,6 @@ impl Terminal {
         }
         self.is_given.set(result.is_ok() && group != self.own_group);
         result.is_ok()
-    }
-
-    fn foreground(&self) -> Result<pid_t, Errno> {
-        foreground(self.descriptor.as_fd())
     }
 }
 
@@ -138,7 +133,7 @@ fn open() -> Option<OwnedFd> {
         Ok(opened) => {
             let opened = descriptor::move_above_stderr(opened).ok()?;
             // /dev/tty may be a regular file or a FIFO.
-            if foreground(opened.as_fd()).is_ok() { Some(opened) } else { find() }
+            if foreground(&opened).is_ok() { Some(opened) } else { find() }
         }
         // The session has no controlling terminal.
         Err(Errno::ENXIO) => {
@@ -164,7 +159,7 @@ fn find() -> Option<OwnedFd> {
 ///
 /// # Errors
 /// ENOTTY if this is not the controlling terminal.
-fn foreground(terminal: BorrowedFd<'_>) -> Result<pid_t, Errno> {
+fn foreground(terminal: impl AsFd) -> Result<pid_t, Errno> {
     tcgetpgrp(terminal).map(Pid::as_raw)
 }
 

@@ -17,7 +17,6 @@ const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// The descriptors to poll: one for the process, and one for pending signals, which must not wait
 /// for the end of the process.
-#[derive(Debug)]
 pub(super) struct Watch {
     process: OwnedFd,
     signals: OwnedFd,

@@ -155,7 +155,7 @@ impl Signal {
     /// # Errors
     /// EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn is_ignored(self) -> Result<bool, Errno> {
-        sys::signal::set_action(self.number(), None)
+        sys::signal::set_ignored(self.number(), None)
     }
 
     /// Ignores it or restores its default action, the two dispositions that survive an exec: see
@@ -164,7 +164,7 @@ impl Signal {
     /// # Errors
     /// EINVAL for a signal that cannot be caught; EPERM or ENOSYS if a sandbox refuses it.
     pub(crate) fn set_ignored(self, is_ignored: bool) -> Result<bool, Errno> {
-        sys::signal::set_action(self.number(), Some(if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL }))
+        sys::signal::set_ignored(self.number(), Some(is_ignored))
     }
 }
 

@@ -18,8 +18,8 @@ use super::{Signal, SignalInfo, has_receiver};
 use crate::procfs::{self, Process, Unreadable};
 use crate::sys::process;
 
-/// The most walks over /proc to kill every process. Only a program that forks without end needs
-/// more than two.
+/// The most walks over /proc to kill every process. One that waits for a device, or that rinit may
+/// not signal, does not end.
 const WALKS: usize = 64;
 
 /// The processes that rinit is responsible for, and no others.
@@ -137,7 +137,7 @@ impl SignalScope {
         }
     }
 
-    /// Kills every process, including those that are started meanwhile.
+    /// Kills every process, including those that are started meanwhile: until none is left.
     pub(crate) fn kill(self) {
         if self == Self::PidNamespace {
             return send_logged(Signal::KILL, -1);
@@ -145,15 +145,18 @@ impl SignalScope {
         let mut last_walk: Option<Moment> = None;
         for _ in 0..WALKS {
             let this_walk = Moment::now();
-            let mut is_complete = true;
+            let mut is_empty = true;
             let walked = self.for_each(|process| {
-                // One that was there at the last walk has been killed, and has not ended yet.
-                is_complete &= last_walk.is_some_and(|last_walk| last_walk.is_after_start_of(process));
-                send_logged(Signal::KILL, process.pid);
+                is_empty = false;
+                let result = Signal::KILL.send(process.pid);
+                // A process that takes its time to end is logged once.
+                if !last_walk.is_some_and(|last_walk| last_walk.is_after_start_of(process)) {
+                    log_delivery(Signal::KILL, process.pid, result);
+                }
             });
             match walked {
                 Err(error) => return warn!("cannot find the descendants to kill: {error}"),
-                Ok(_) if is_complete => return,
+                Ok(_) if is_empty => return,
                 Ok(_) => last_walk = Some(this_walk),
             }
         }

@@ -31,7 +31,6 @@ static IS_CLOSED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool:
 
 /// Hands memory out from start to end. Reuses a freed block if it was the last one, and all memory
 /// if no block is in use.
-#[derive(Debug)]
 pub struct Arena;
 
 impl Arena {

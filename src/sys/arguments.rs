@@ -74,8 +74,10 @@ impl Arguments {
     }
 
     /// The words that make `shell` run `script`: `script` replaces the first word, and `shell` the
-    /// word before it. `None` if there is no word to replace.
+    /// word before it. The caller has to restore the first word, by `set_first`, while `script`
+    /// still lives. `None` if there is no word to replace.
     pub(super) fn for_shell(self, shell: &'static CStr, script: &CStr) -> Option<Self> {
+        self.first()?;
         let start = self.start.checked_sub(1)?;
         self.argv.get(start)?.set(shell.as_ptr());
         self.argv.get(self.start)?.set(script.as_ptr());

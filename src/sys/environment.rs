@@ -28,7 +28,7 @@ fn list() -> &'static [Cell<*const c_char>] {
     }
 }
 
-/// The pointers as execve(2) takes them: with a null pointer at the end, or null if there are none.
+/// The pointers as execve(2) takes them: with a null pointer at the end, or null if `environ` is.
 pub(super) fn pointers() -> *const *const c_char {
     let list = list();
     if list.is_empty() { std::ptr::null() } else { list.as_ptr().cast() }
@@ -64,5 +64,5 @@ pub(crate) fn replace(place: usize, entry: &'static CStr) {
 
 /// Removes the entry at this index and moves the entries after it up.
 pub(crate) fn remove(place: usize) {
-    list().get(place..).map(remove_first);
+    remove_first(list().get(place..).unwrap_or_default());
 }

@@ -140,9 +140,10 @@ pub(crate) fn execute(file: &CStr, arguments: Arguments) -> Errno {
 /// Has a shell execute a script with these arguments. Returns only if that fails. If it succeeds, a
 /// process that shares the memory has to restore the first word, which the script's path replaces.
 pub(crate) fn execute_by_shell(shell: &'static CStr, script: &CStr, arguments: Arguments) -> Errno {
-    let Some((first, words)) = arguments.first().zip(arguments.for_shell(shell, script)) else { return Errno::ENOEXEC };
+    let name = arguments.first().unwrap_or_default();
+    let Some(words) = arguments.for_shell(shell, script) else { return Errno::ENOEXEC };
     let errno = execute(shell, words);
-    arguments.set_first(first);
+    arguments.set_first(name);
     errno
 }
 

@@ -109,13 +109,24 @@ pub(crate) fn pid_and_status(info: &siginfo_t) -> (pid_t, c_int) {
     unsafe { (info.si_pid(), info.si_status()) }
 }
 
+/// Ignores a signal (true), restores its default action (false), or only asks: see sigaction(2).
+/// These two dispositions survive an exec, see signal(7). Returns whether the signal was ignored
+/// before.
+///
+/// # Errors
+/// EINVAL for SIGKILL and SIGSTOP, and for the two signals that the C library keeps; EPERM or
+/// ENOSYS if a sandbox refuses it.
+pub(crate) fn set_ignored(number: c_int, is_ignored: Option<bool>) -> Result<bool, Errno> {
+    sigaction(number, is_ignored.map(|is_ignored| if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL }))
+}
+
 /// The last signal that [`record`]'s handler got, or 0.
 static RECORDED: AtomicI32 = AtomicI32::new(0);
 
 /// Installs a handler that only records the signal. If the signal is ignored, it stays ignored.
 ///
 /// # Errors
-/// As for [`set_action`].
+/// As for [`set_ignored`].
 pub(crate) fn record(number: c_int) -> Result<(), Errno> {
     extern "C" fn store(number: c_int) {
         RECORDED.store(number, Ordering::Relaxed);
@@ -140,7 +151,7 @@ pub(crate) fn remove_on_exit(file: &'static CStr) {
 /// signal is ignored, it stays ignored.
 ///
 /// # Errors
-/// As for [`set_action`].
+/// As for [`set_ignored`].
 pub(crate) fn exit_on(number: c_int) -> Result<(), Errno> {
     extern "C" fn exit(number: c_int) {
         let file = TEMPORARY.load(Ordering::Relaxed);
@@ -158,19 +169,14 @@ pub(crate) fn exit_on(number: c_int) -> Result<(), Errno> {
 
 /// Installs a handler. If the signal is ignored, it stays ignored.
 fn handle(number: c_int, handler: extern "C" fn(c_int)) -> Result<(), Errno> {
-    if set_action(number, Some(handler as sighandler_t))? {
-        set_action(number, Some(libc::SIG_IGN))?;
+    if sigaction(number, Some(handler as sighandler_t))? {
+        set_ignored(number, Some(true))?;
     }
     Ok(())
 }
 
-/// Sets the action of a signal, if one is given: SIG_DFL, SIG_IGN or a handler, see sigaction(2).
-/// Returns whether the signal was ignored before.
-///
-/// # Errors
-/// EINVAL for SIGKILL and SIGSTOP, and for the two signals that the C library keeps; EPERM or
-/// ENOSYS if a sandbox refuses it.
-pub(crate) fn set_action(number: c_int, action: Option<sighandler_t>) -> Result<bool, Errno> {
+/// Sets the action of a signal, if one is given. Returns whether the signal was ignored before.
+fn sigaction(number: c_int, action: Option<sighandler_t>) -> Result<bool, Errno> {
     let mut new = MaybeUninit::<libc::sigaction>::zeroed();
     let mut before = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: an all-zero sigaction is a valid one: no flags, an empty mask. The action is SIG_DFL,

@@ -17,7 +17,7 @@ tests! {
     requires [Namespaces];
     a_continue_before_rinit_has_seen_the_stop_leaves_nothing_behind,
     ctrl_z_before_rinit_has_seen_the_continue_suspends_the_job requires [Program("strace")],
-    ctrl_z_before_rinit_wait_until_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
+    ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again requires [Program("strace")],
     a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_does_not_hold_rinit_without_a_terminal requires [Program("strace")],
     a_stop_before_the_command_has_its_own_group_still_stops_it_without_a_terminal requires [Program("strace")],
@@ -135,7 +135,7 @@ fn a_stop_that_somebody_sends_before_rinit_has_seen_a_continue_lasts() {
     }
 }
 
-fn ctrl_z_before_rinit_wait_until_taken_the_shells_continue_suspends_the_job_again() {
+fn ctrl_z_before_rinit_has_taken_the_shells_continue_suspends_the_job_again() {
     let temp = TempDir::new();
     for init in [temp.copy(rinit(), "rinit"), temp.copy(rinit(), "dumb-init") + " -c"] {
         let mut session = Session::shell(BASH);
