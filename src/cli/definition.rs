@@ -1,7 +1,7 @@
 //! The definition of the command line. The help, the man page and the shell completions are
 //! generated from it.
 
-use clap::builder::{OsStringValueParser, ValueParser};
+use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgAction, Command};
 
 /// An option and its environment variable.
@@ -52,17 +52,8 @@ pub(super) const VERSION_TEXT: &str = concat!(env!("CARGO_PKG_VERSION"), " - git
 
 /// The command line, as clap's definition.
 pub fn command() -> Command {
-    Command::new("rinit")
-        .version(VERSION_TEXT)
-        .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
-        .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
-        .after_help(include_str!("help/footer.txt").trim_end())
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .args_override_self(true)
-        .infer_long_args(true)
-        .next_help_heading("Signals")
-        .args([
+    let arguments = [
+        Heading("Signals").of(vec![
             flag(SINGLE_CHILD.option)
                 .short('c')
                 .help("Forward signals to the main child alone, not to its process group"),
@@ -73,9 +64,8 @@ pub fn command() -> Command {
             value(PARENT_DEATH_SIGNAL.option, "SIGNAL")
                 .short('p')
                 .help("If rinit's parent dies, receive SIGNAL and forward it"),
-        ])
-        .next_help_heading("Exit")
-        .args([
+        ]),
+        Heading("Exit").of(vec![
             value(REMAP_EXIT.option, "CODE").action(ArgAction::Append).short('e').help(
                 "Exit with 0 if the command's code is CODE, such as 143 for a JVM; repeatable, or a comma-separated list",
             ),
@@ -89,29 +79,25 @@ pub fn command() -> Command {
                 "Kill the command if it has not ended this long after a SIGTERM, SIGINT or SIGQUIT; without it, or \
                  with 0, never",
             ),
-        ])
-        .next_help_heading("Messages")
-        .args([
+        ]),
+        Heading("Messages").of(vec![
             flag(WARN_ON_REAP.option).short('w').help("Log a warning for each orphan reaped: pid, name, how it ended"),
             Arg::new(VERBOSE.option).long(VERBOSE.option).short('v').action(ArgAction::Count).help(
                 "Log more on stderr: -v info, -vv debug, -vvv trace; the variable takes a filter such as debug or \
                  rinit::init::reap=trace",
             ),
-        ])
-        .next_help_heading("Instead of a command")
-        .args([
+        ]),
+        Heading("Instead of a command").of(vec![
             flag(PAUSE).short('P').help("Run no command: reap orphans until SIGTERM or SIGINT, then exit with 0"),
             value(INSTALL, "PATH").help("Copy this binary to PATH, a file or a directory, and exit"),
             flag(ZOMBIES).help("List the zombies and the parents that do not wait for them; exit with 1 if there are any"),
-        ])
-        .next_help_heading("About")
-        .args([
+        ]),
+        Heading("About").of(vec![
             flag(HELP).short('h').help("Print this help"),
             flag(VERSION).short('V').help("Print the version"),
             flag(LICENSE).short('l').short_alias('L').help("Print the license"),
-        ])
-        .next_help_heading("For users of tini and catatonit")
-        .args([
+        ]),
+        Heading("For users of tini and catatonit").of(vec![
             flag("subreaper")
                 .short('s')
                 .hide_short_help(true)
@@ -120,23 +106,35 @@ pub fn command() -> Command {
                 "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
                  otherwise that is the default",
             ),
-        ])
-        .mut_args(name_variable)
-        .arg(
-            Arg::new(COMMAND)
-                .value_name("COMMAND")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .hide(true)
-                .value_parser(ValueParser::os_string()),
-        )
+        ]),
+    ];
+    Command::new("rinit")
+        .version(VERSION_TEXT)
+        .about("An init for containers: forwards signals, reaps orphans, exits with the command's code.")
+        .override_usage("rinit [OPTIONS] [--] COMMAND [ARGS]...\n       rinit --pause | --install PATH | --zombies")
+        .after_help(include_str!("help/footer.txt").trim_end())
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .infer_long_args(true)
+        .args(arguments.into_iter().flatten())
+        .arg(Arg::new(COMMAND).num_args(0..).trailing_var_arg(true).hide(true).value_parser(OsStringValueParser::new()))
 }
 
-/// Adds the variable to the help of an option that has one.
-fn name_variable(argument: Arg) -> Arg {
-    let Some(setting) = SETTINGS.iter().find(|setting| argument.get_id() == setting.option) else { return argument };
-    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    argument.help(format!("{help} [env: {}]", setting.variable))
+/// A heading in the help.
+struct Heading(&'static str);
+
+impl Heading {
+    /// The options under it. The help of an option that has a variable names the variable.
+    fn of(self, arguments: Vec<Arg>) -> impl Iterator<Item = Arg> {
+        arguments.into_iter().map(move |argument| {
+            let variable = SETTINGS.iter().find(|setting| argument.get_id() == setting.option);
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let argument = argument.help_heading(self.0);
+            let Some(setting) = variable else { return argument };
+            argument.help(format!("{help} [env: {}]", setting.variable))
+        })
+    }
 }
 
 fn flag(name: &'static str) -> Arg {

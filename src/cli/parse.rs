@@ -33,6 +33,9 @@ pub type Variables<'v> = &'v dyn Fn(&str) -> Option<&'static OsStr>;
 ///
 /// # Errors
 /// `Error::Usage` for invalid input.
+///
+/// Out of line, so that init does not keep its stack frame.
+#[inline(never)]
 pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'_>) -> Result<Action, Error> {
     // The usual ENTRYPOINT has no options, so clap has nothing to parse.
     let begins_with = |kind: fn(&CStr) -> bool| words.first().is_some_and(kind);
@@ -61,17 +64,19 @@ pub fn parse(persona: &'static Persona, words: Arguments, variables: Variables<'
     Ok(Action::Run(config, Some(if drops_separator { without_separator(command) } else { command })))
 }
 
-/// Parses a command line with options. Out of line, so that init does not keep clap's large stack
-/// frames.
+/// Parses a command line with options. Out of line, since the frames of clap are large.
 #[inline(never)]
 fn parse_options(persona: &'static Persona, words: Arguments) -> Result<ArgMatches, Error> {
     let line = words.iter().map(|word| OsStr::from_bytes(word.to_bytes()));
     let abbreviate = |command: clap::Command, (short, option): &(&'static str, &'static str)| {
         command.mut_arg(option, |argument| argument.alias(*short))
     };
-    let definition = persona.abbreviations.iter().fold(names::command(), abbreviate);
-    let matches = definition.try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line));
-    matches.map_err(|error| Error::Usage(one_line_error(&error)))
+    persona
+        .abbreviations
+        .iter()
+        .fold(names::command(), abbreviate)
+        .try_get_matches_from([OsStr::new("rinit")].into_iter().chain(line))
+        .map_err(|error| Error::Usage(one_line_error(&error)))
 }
 
 /// What the options ask for instead of an init, if they do.
