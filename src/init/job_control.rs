@@ -19,9 +19,9 @@ use crate::sys::{process, wait};
 pub(super) struct Job {
     pub(super) terminal: Terminal,
     main_child: pid_t,
-    /// Who sent the stop signal that rinit forwarded last. The next stop of the command is the
-    /// response to it.
-    forwarded_stop: Option<StopSender>,
+    /// The stop signal that rinit forwarded last, and who sent it. If this signal stops the command
+    /// next, that is the response to it.
+    forwarded_stop: Option<(Signal, StopSender)>,
     /// Whether the main child is stopped.
     is_stopped: bool,
 }
@@ -57,7 +57,7 @@ impl Job {
             let is_from_terminal = info.origin() == Origin::Kernel && info.signal == signal;
             let sender = if is_from_terminal { StopSender::Terminal } else { StopSender::Process };
             // If the command handles the signal, it does not stop.
-            self.forwarded_stop = Some(sender).filter(|_| !procfs::handles(self.main_child, signal));
+            self.forwarded_stop = Some((signal, sender)).filter(|_| !procfs::handles(self.main_child, signal));
         }
         if signal == Signal::TSTP && self.is_stopped && self.terminal.has_job_control {
             // The main child is stopped already, so the kernel would report no new stop. The stop
@@ -86,8 +86,8 @@ impl Job {
         debug!("main child {} was stopped by {by}", self.main_child);
         // The record is for one stop. Another process may continue the command without rinit, and a
         // Ctrl-Z may follow.
-        let forwarded = self.forwarded_stop.take();
-        self.is_stopped = !self.react_to_stop(by, forwarded);
+        let forwarded = self.forwarded_stop.take().filter(|(signal, _)| *signal == by);
+        self.is_stopped = !self.react_to_stop(by, forwarded.map(|(_, sender)| sender));
         if !self.is_stopped {
             // The terminal stopped the whole job, not only the main child.
             Recipients::Job(self.main_child).send(Signal::CONT, None);

@@ -89,16 +89,22 @@ pub fn obey(code: c_int, file: &str) -> ! {
 
 /// Says "ready" and takes one SIGTSTP: by a `handler`, by `wait`ing for it, or by `ignore` until a line is read. With
 /// `later` it is stopped by it, but only when a line has been read; with `stop` a handler takes it and the process stops
-/// itself, as editors do. Says "taken" and becomes the command, which a SIGTSTP stops.
+/// itself, as editors do; with `yield` it waits, but first gives the terminal to its parent's group, as a shell does that
+/// is late. Says "taken" and becomes the command, which a SIGTSTP stops.
 pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
     extern "C" fn nothing(_: c_int) {}
     let stop = 1 << (libc::SIGTSTP - 1);
     let handler = match how {
         "handler" | "stop" => nothing as extern "C" fn(c_int) as libc::sighandler_t,
-        "wait" | "later" => libc::SIG_DFL,
+        "wait" | "later" | "yield" => libc::SIG_DFL,
         "ignore" => libc::SIG_IGN,
         other => panic!("{other}"),
     };
+    if how == "yield" {
+        set_mask(1 << (libc::SIGTTOU - 1));
+        // SAFETY: numbers only.
+        unsafe { libc::tcsetpgrp(0, libc::getpgid(libc::getppid())) };
+    }
     set_mask(stop);
     // SAFETY: the handler does nothing.
     unsafe { libc::signal(libc::SIGTSTP, handler) };
@@ -117,7 +123,7 @@ pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
                 libc::sigsuspend(&signals);
                 libc::kill(libc::getpid(), libc::SIGSTOP);
             }
-            "wait" => {
+            "wait" | "yield" => {
                 libc::sigaddset(&mut signals, libc::SIGTSTP);
                 libc::sigwait(&signals, &mut number);
             }

@@ -329,7 +329,7 @@ pub fn probe_of(rinit: pid_t) -> Option<pid_t> {
 /// Waits until a process is stopped, or is not.
 pub fn wait_until_stopped(pid: pid_t, stopped: bool) {
     let what = if stopped { "a process to be stopped" } else { "a process to be continued" };
-    wait_until(what, || ((state(pid)? == 'T') == stopped).then_some(()));
+    wait_until(format_args!("{what}: {pid}\n{}", Family(pid)), || ((state(pid)? == 'T') == stopped).then_some(()));
 }
 
 /// Waits until rinit has nothing left to do about a signal.
@@ -339,13 +339,14 @@ pub fn wait_until_taken(rinit: pid_t, signal: libc::c_int) {
     });
 }
 
-/// A process and its descendants, for a message: what they are, and where they wait.
+/// A process's parent with all its descendants, for a message: what they are, and where they wait.
 struct Family(pid_t);
 
 impl fmt::Display for Family {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wchan = |pid: pid_t| fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-        let mut all = [vec![self.0], descendants(self.0)].concat().into_iter();
+        let parent = status_line(self.0, "PPid").and_then(|parent| parent.parse().ok()).unwrap_or(self.0);
+        let mut all = [vec![parent], descendants(parent)].concat().into_iter();
         all.try_for_each(|pid| write!(out, "at {:?}: {}", wchan(pid), describe(pid)))
     }
 }

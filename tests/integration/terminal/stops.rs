@@ -15,6 +15,7 @@ tests! {
     a_background_job_that_is_stopped_through_rinit_is_suspended requires [Program("zsh")],
     a_foreground_job_whose_command_is_stopped_by_hand_is_suspended requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z,
+    a_command_that_took_a_stop_for_itself_still_gets_the_terminal requires [Program("zsh")],
     a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_job requires [Program("zsh")],
     a_signal_that_stops_nothing_does_not_change_the_next_ctrl_z,
     a_stop_that_somebody_sent_lasts_until_continue,
@@ -218,6 +219,20 @@ fn a_stop_that_the_command_took_for_itself_does_not_change_the_next_ctrl_z_of_a_
             user.prompt();
             user.wait_until_alone();
         }
+    });
+}
+
+fn a_command_that_took_a_stop_for_itself_still_gets_the_terminal() {
+    UserShell::each(|user| {
+        let job = user.enter_job("INIT PROBE take-stop yield cat");
+        user.expect("ready");
+        kill(job.rinit, libc::SIGTSTP);
+        user.expect("taken");
+        // cat reads in the background: it asks for the terminal, and is not stopped by what somebody sent before.
+        user.says("on");
+        user.press(CTRL_C);
+        user.prompt();
+        user.wait_until_alone();
     });
 }
 
