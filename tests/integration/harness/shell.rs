@@ -310,9 +310,11 @@ fn rinits(all: &[pid_t]) -> Vec<pid_t> {
 /// The newest rinit among these that has started its command.
 fn find_job(all: &[pid_t]) -> Option<Job> {
     let program = |pid: pid_t| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let binary = fs::canonicalize(rinit()).ok();
     let job = |rinit: pid_t| {
         let command = children(rinit).first().copied()?;
-        (program(rinit)? != program(command)?).then_some(Job { rinit, command })
+        // What was listed as rinit may have been its child before the exec, and may have children of its own by now.
+        (program(rinit) == binary && program(command)? != program(rinit)?).then_some(Job { rinit, command })
     };
     rinits(all).into_iter().rev().find_map(job)
 }
