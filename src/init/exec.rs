@@ -98,9 +98,9 @@ fn execute_in<const N: usize>(
     }
 }
 
-/// Executes a file. Returns the kernel's error, and whether there is more to try. There is not if
-/// the kernel does not know the file's format. The shell runs a text: a file without a NUL in its
-/// first line, as for bash.
+/// Executes a file. Returns the kernel's error, and whether the search goes on. If the kernel does
+/// not know the file's format, the search ends, and the shell runs the file if it is a text: a file
+/// without a NUL in its first line. bash has the same rule.
 fn execute_file(path: &CStr, command: Arguments) -> ControlFlow<Refusal, Errno> {
     let errno = process::execute(path, command);
     if errno != Errno::ENOEXEC {

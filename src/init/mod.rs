@@ -221,6 +221,7 @@ impl Supervisor<'_> {
         }
     }
 
+    /// The processes that this target stands for, while the main child lives.
     fn recipients(&self, target: Target) -> Recipients {
         match target {
             Target::MainChild => Recipients::MainChild(self.main_child),

@@ -19,6 +19,7 @@ tests! {
     zombies_by_the_hundred_are_nobody_who_is_left,
     zombies_by_the_hundred_are_reaped_while_a_straggler_is_waited_for,
     who_ignores_sigterm_is_killed_at_the_deadline,
+    who_may_not_be_killed_is_named_once_and_left requires [Root],
     who_is_stopped_is_woken_to_finish,
     who_was_sent_another_signal_before_is_asked_all_the_same,
     signals_reach_all_that_is_left_meanwhile,
@@ -142,6 +143,29 @@ fn pid_if_there(file: &str) -> Option<()> {
         let command = fs::read(entry.path().join("cmdline")).ok()?;
         command.split(|byte| *byte == 0).any(|word| word == file.as_bytes()).then_some(())
     })
+}
+
+/// A set-user-ID program that becomes root for good belongs to another user: kill(2), EPERM.
+fn who_may_not_be_killed_is_named_once_and_left() {
+    use std::os::unix::fs::PermissionsExt;
+    let temp = TempDir::new();
+    let log = temp.write("log", b"", 0o666);
+    let become_root = temp.copy("/usr/bin/setpriv", "become-root");
+    fs::set_permissions(&become_root, fs::Permissions::from_mode(0o4755)).unwrap();
+    let command = format!(
+        "{become_root} --reuid=0 --regid=0 --clear-groups {} record {log} >/dev/null 2>&1 & \
+         until [ -s {log} ]; do :; done; exit 3",
+        temp.copy(probe(), "probe")
+    );
+    let user = ["--reuid=54325", "--regid=54325", "--clear-groups", &temp.copy(rinit(), "rinit")];
+    let outcome = program("setpriv").args(user).args(["--grace", "0.1", "sh", "-c", &command]).output().unwrap();
+    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    assert_eq!(outcome.status.code(), Some(3), "{stderr}");
+    let kills =
+        stderr.lines().filter_map(|line| line.split_once("cannot send SIGKILL to process ")?.1.split_once(": "));
+    let [(pid, why)] = kills.collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert_eq!(why, "Operation not permitted");
+    kill(pid.parse().unwrap(), libc::SIGKILL);
 }
 
 fn who_is_stopped_is_woken_to_finish() {
