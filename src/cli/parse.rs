@@ -586,6 +586,7 @@ mod tests {
             ("RINIT_GRACE", "1y"),
             ("RINIT_LOG", "loud"),
             ("RINIT_LOG", "rinit=loud"),
+            ("RINIT_LOG", "rinit =debug"),
             ("RINIT_LOG", "debug/one"),
             ("RINIT_PARENT_DEATH_SIGNAL", "NOPE"),
         ] {

@@ -94,7 +94,7 @@ pub(super) fn log_filter<'a>(source: &str, value: &'a OsStr) -> Result<&'a str, 
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
     let is_module = |word: &str| word == "rinit" || word.starts_with("rinit::");
     let is_directive = |directive: &str| match directive.split_once('=') {
-        Some((module, level)) => is_module(module.trim()) && is_level(level.trim()),
+        Some((module, level)) => is_module(module) && is_level(level.trim()),
         None => is_level(directive) || is_module(directive),
     };
     let text = value.to_str().filter(|text| !text.contains('/'));

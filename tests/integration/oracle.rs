@@ -194,7 +194,8 @@ fn is_filter(text: &str) -> bool {
         let sides: Vec<&str> = directive.splitn(2, '=').collect();
         match sides[..] {
             [one] => level(one) || module(one),
-            [name, most] => module(name) && level(most),
+            // env_logger takes a blank before the `=` for a part of the name.
+            [name, most] => module(name) && name.trim_end() == name && level(most),
             _ => false,
         }
     };
