@@ -11,8 +11,9 @@ use crate::procfs::{self, Process};
 /// architecture that rinit runs on, see time(7).
 pub(crate) const TICKS: u64 = 100;
 
-/// The largest number of pids: PID_MAX_LIMIT, see proc(5).
-const PIDS: pid_t = 1 << 22;
+/// Pids that are given out in one tick differ by less than this, unless the kernel has started again
+/// after the largest one, which is 32768 or more: pid_max in proc(5).
+const PIDS_IN_A_TICK: pid_t = 1 << 14;
 
 /// A moment that can be compared with the start times in /proc. These count clock ticks of 10 ms.
 /// For processes of the same tick, the newest pid at that moment tells which of them came before
@@ -34,8 +35,11 @@ impl Moment {
     /// Whether the process had been started by then. The kernel gives out pids in ascending order,
     /// and starts again after the largest one.
     pub(super) fn is_after_start_of(self, process: &Process) -> bool {
-        let is_behind = |last: pid_t| last.wrapping_sub(process.pid).rem_euclid(PIDS) < PIDS / 2;
-        process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_behind))
+        let is_first = |last_pid: pid_t| match last_pid - process.pid {
+            difference @ 0.. => difference < PIDS_IN_A_TICK,
+            difference => difference <= -PIDS_IN_A_TICK,
+        };
+        process.start < self.ticks || (process.start == self.ticks && self.last_pid.is_none_or(is_first))
     }
 
     /// The clock ticks between this start time and the moment.
@@ -56,8 +60,10 @@ mod tests {
         let has = |ticks, last_pid, pid| Moment { ticks, last_pid }.is_after_start_of(&listed(pid, 1, b'S', "a"));
         assert!(has(101, Some(1), 7) && !has(99, Some(8), 7) && !has(99, None, 7));
         assert!(has(100, Some(8), 7) && has(100, Some(7), 7) && !has(100, Some(6), 7) && has(100, None, 7));
-        // Pids start again after the largest one.
-        assert!(has(100, Some(7), PIDS - 7) && !has(100, Some(PIDS - 7), 7) && !has(100, Some(PIDS / 2 + 7), 7));
+        // Pids start again after the largest one, which differs between machines.
+        for largest in [32768, 1 << 22] {
+            assert!(has(100, Some(307), largest - 7) && !has(100, Some(largest - 7), 307), "{largest}");
+        }
     }
 
     #[test]
