@@ -63,6 +63,12 @@ impl Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable(&'static str);
 
+impl From<Errno> for Unreadable {
+    fn from(errno: Errno) -> Self {
+        Self(errno.desc())
+    }
+}
+
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "cannot read /proc: {}", self.0)
@@ -77,11 +83,7 @@ impl std::fmt::Display for Unreadable {
 /// [`Unreadable`], before the first call of `each`: /proc may not be mounted, or may be that of
 /// another PID namespace, since `unshare --pid --fork` leaves the outer one mounted.
 pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, Unreadable> {
-    let unreadable = |errno: Errno| Unreadable(errno.desc());
-    let own = read_stat(c"/proc/self/stat").map_err(unreadable)?;
-    if own.is_none_or(|own| own.pid != process::own_pid()) {
-        return Err(Unreadable("it belongs to another PID namespace"));
-    }
+    check_namespace()?;
     let mut is_refused = false;
     let visit = |name: &[u8]| {
         let Some(pid) = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { return };
@@ -91,8 +93,16 @@ pub(crate) fn for_each_process(mut each: impl FnMut(&Process)) -> Result<bool, U
             _ => {}
         }
     };
-    file::names_in(c"/proc", visit).map_err(unreadable)?;
+    file::names_in(c"/proc", visit).map_err(Unreadable::from)?;
     Ok(is_refused)
+}
+
+/// Checks that /proc shows the pids of rinit's own namespace.
+fn check_namespace() -> Result<(), Unreadable> {
+    match read_stat(c"/proc/self/stat")? {
+        Some(own) if own.pid == process::own_pid() => Ok(()),
+        _ => Err(Unreadable("it belongs to another PID namespace")),
+    }
 }
 
 /// The newest pid of this namespace: the last word of /proc/loadavg.
@@ -108,10 +118,9 @@ pub(crate) fn process(pid: pid_t) -> Option<Process> {
     stat_of(pid).ok().flatten()
 }
 
-/// A child of rinit, zombie or not. `None` if /proc is that of another namespace: the process with
-/// that pid has another parent there.
+/// A child of rinit, zombie or not. `None` if /proc is that of another namespace.
 pub(crate) fn child(pid: pid_t) -> Option<Process> {
-    process(pid).filter(|child| child.parent == process::own_pid())
+    process(pid).filter(|child| child.parent == process::own_pid() && check_namespace().is_ok())
 }
 
 /// Whether a child of rinit catches or ignores a signal. False if /proc does not tell. Out of

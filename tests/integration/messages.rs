@@ -33,6 +33,7 @@ tests! {
     a_line_that_is_too_long_is_cut_and_says_so,
     one_orphan_is_one_orphan,
     w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well,
+    a_name_from_the_proc_of_another_namespace_is_not_an_orphans_name,
     what_turns_the_direction_of_writing_is_escaped,
     each_v_says_more,
 }
@@ -421,6 +422,31 @@ fn w_tells_of_each_orphan_without_a_proc_of_the_namespace_as_well() {
         let is_told = |line: &str| line.contains("warning: reaped orphan ") && line.ends_with(", which exited with 0");
         running.stderr().lines().any(is_told).then_some(())
     });
+}
+
+/// Each pid of an orphan is there too, below a process that has rinit's pid.
+fn a_name_from_the_proc_of_another_namespace_is_not_an_orphans_name() {
+    let temp = TempDir::new();
+    let line = |pid: u32, parent: u32| {
+        format!("{pid} (impostor) Z {parent} 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 100 99 1\n").into_bytes()
+    };
+    let folder = |name: &str, content: &[u8]| {
+        fs::create_dir_all(temp.file(&format!("proc/{name}"))).unwrap();
+        fs::write(temp.file(&format!("proc/{name}/stat")), content).unwrap();
+    };
+    folder("self", &line(999, 1));
+    (2..40).for_each(|pid| folder(&pid.to_string(), &line(pid, 1)));
+    let script = format!("mount --bind {} /proc && exec \"$@\"", temp.file("proc"));
+    let mut unshare = program("unshare");
+    unshare.args(["--mount", "sh", "-c", &script, "sh"]).arg(rinit()).args([
+        "-w",
+        "sh",
+        "-c",
+        "(sh -c 'exit 4' &); exec sleep 1000",
+    ]);
+    let running = Running::spawn_captured(Role::Pid1, &mut unshare);
+    wait_until("the orphan", || running.stderr().contains("which exited with 4").then_some(()));
+    assert!(!running.stderr().contains("impostor"), "{}", running.stderr());
 }
 
 fn a_line_that_is_too_long_is_cut_and_says_so() {
