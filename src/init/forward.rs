@@ -12,8 +12,16 @@ use crate::signal::{Origin, Signal, SignalInfo};
 /// foreground group, and a shell that does job control sends SIGCONT to the whole job. So rinit
 /// forwards these to the whole job, even if other signals go to the main child alone.
 pub(super) fn target(config: &Config, signal: Signal, info: &SignalInfo, has_job_control: bool) -> Target {
-    let is_for_job = info.origin() == Origin::Kernel || (signal == Signal::CONT && has_job_control);
+    let is_for_job = is_from_terminal(info) || (signal == Signal::CONT && has_job_control);
     if is_for_job && config.target == Target::MainChild { Target::Group } else { config.target }
+}
+
+/// Whether the terminal sent it: see termios(3). The kernel also sends other signals, such as
+/// SIGALRM, and means rinit alone.
+fn is_from_terminal(info: &SignalInfo) -> bool {
+    info.origin() == Origin::Kernel
+        && (info.signal.is_terminal_stop()
+            || matches!(info.signal, Signal::INT | Signal::QUIT | Signal::HUP | Signal::CONT | Signal::WINCH))
 }
 
 /// The signal to forward in place of the one that was taken. `None` if there is none.

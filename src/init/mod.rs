@@ -26,7 +26,7 @@ use crate::logging::{self, escape::Escaped};
 use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope, send_logged};
 use crate::signal::{Signal, SignalInfo, SignalSet};
 use crate::sys::arguments::Arguments;
-use crate::sys::wait::WaitFor;
+use crate::sys::wait::{self, WaitFor};
 use crate::sys::{arena, descriptor, process};
 use events::{Event, EventSource};
 use job_control::Job;
@@ -160,6 +160,9 @@ impl Supervisor<'_> {
         }
         if config.persona.ends_group
             && config.starts_session()
+            // rinit's own options decide who is asked to end, and each process is asked once.
+            && config.grace.is_zero()
+            && !config.wait_all
             && let Some(signal) = config.rewrites.apply(Signal::TERM)
         {
             // If the group is empty, its number is free again, as with the original.
@@ -230,9 +233,12 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Kills the main child, which has not ended within `--kill-after`.
+    /// Kills the main child, unless it has ended within `--kill-after` and is still to be reaped.
     fn kill(&mut self) {
         self.kill_at = None;
+        if wait::has_ended(self.main_child) {
+            return;
+        }
         warn!("main child {} has not ended in time: killing it", self.main_child);
         self.recipients(self.config.target).send(Signal::KILL, None);
     }

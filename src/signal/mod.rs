@@ -68,6 +68,8 @@ impl Signal {
     pub(crate) const VTALRM: Self = Self(libc::SIGVTALRM as u8);
     /// A timer of the process's own and the kernel's time for it has run out.
     pub(crate) const PROF: Self = Self(libc::SIGPROF as u8);
+    /// The size of the terminal changed.
+    pub(crate) const WINCH: Self = Self(libc::SIGWINCH as u8);
     /// What a write beyond the limit on a file's size raises.
     pub(crate) const XFSZ: Self = Self(libc::SIGXFSZ as u8);
 

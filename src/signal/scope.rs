@@ -62,14 +62,15 @@ impl Recipients {
             (Self::Everyone(SignalScope::PidNamespace, _), None) => send_logged(signal, -1),
             (Self::Everyone(scope, main_child), _) => {
                 let mut descent = Descent::new(|_| false);
-                let mut missed = main_child;
+                // The main child, until /proc lists it.
+                let mut unlisted = main_child;
                 let is_meant = |process: &Process| {
-                    missed.take_if(|pid| *pid == process.pid);
+                    unlisted.take_if(|pid| *pid == process.pid);
                     descent.includes(process)
                 };
                 match (send_to_each(signal, valued, is_meant), scope) {
                     // /proc may hide the main child: see hidepid in proc(5).
-                    (Ok(_), _) => missed.iter().for_each(|pid| send_to_one(signal, *pid, valued)),
+                    (Ok(_), _) => unlisted.iter().for_each(|pid| send_to_one(signal, *pid, valued)),
                     (Err(error), SignalScope::PidNamespace) => {
                         warn!("{signal} loses its value: it cannot be queued to each process: {error}");
                         send_logged(signal, -1);
@@ -120,8 +121,9 @@ impl SignalScope {
     }
 
     /// Asks every process to end: with SIGTERM, and with SIGCONT, since a stopped process cannot
-    /// act on SIGTERM. A process that has been asked already is not asked again. Nor are its
-    /// descendants, which may help it to end. `job` is the process group that the main child had.
+    /// act on SIGTERM. A process that has been asked already is not asked again. Its descendants that
+    /// were started since are not asked either: they may help it to end. `job` is the process group
+    /// that the main child had.
     pub(crate) fn request_exit(self, job: Option<pid_t>, already: Option<AlreadySignalled>) {
         if self == Self::PidNamespace && already.is_none() {
             return ask_namespace();
@@ -182,6 +184,7 @@ fn request_exit_of_each(job: Option<pid_t>, already: Option<AlreadySignalled>) -
     let moment = Moment::now();
     let already = Cell::new(already);
     let is_signalled = |process: &Process| already.get().is_some_and(|already| already.includes(process));
+    let is_newer = |process: &Process| already.get().is_some_and(|already| !already.moment.is_after_start_of(process));
     let mut descent = Descent::new(is_signalled);
     let mut job =
         job.filter(|_| already.get().is_none_or(|already| matches!(already.recipients, Recipients::MainChild(_))));
@@ -199,7 +202,7 @@ fn request_exit_of_each(job: Option<pid_t>, already: Option<AlreadySignalled>) -
             return;
         } else if moment.is_after_start_of(process)
             && !is_signalled(process)
-            && descent.relation_of(process) != Relation::Dependent
+            && !(is_newer(process) && descent.relation_of(process) == Relation::Dependent)
         {
             send_logged(Signal::TERM, process.pid);
             true

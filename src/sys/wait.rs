@@ -113,6 +113,11 @@ pub(crate) fn peek() -> Result<Option<pid_t>, Errno> {
     Ok(waitid(None, libc::WEXITED | libc::WNOWAIT)?.map(|info| signal::pid_and_status(&info).0))
 }
 
+/// Whether this child has ended. It stays a zombie.
+pub(crate) fn has_ended(child: pid_t) -> bool {
+    matches!(waitid(Some(child), libc::WEXITED | libc::WNOWAIT), Ok(Some(_)))
+}
+
 /// Takes the report that this child was continued, if there is one. Returns whether there was.
 pub(crate) fn take_continue(child: pid_t) -> bool {
     matches!(waitid(Some(child), libc::WCONTINUED), Ok(Some(_)))

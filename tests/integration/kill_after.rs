@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, is_waiting_without_deadline, kill,
-    nginx_settings, pid_of, probe, recorded_signals, run_with, state, wait_until, wait_until_ready,
-    wait_until_recorded,
+    BOTH_ROLES, Role, Running, TempDir, children, command, count_recorded, is_waiting, is_waiting_without_deadline,
+    kill, nginx_settings, pid_of, probe, program, recorded_signals, rinit, run_with, state, wait_until,
+    wait_until_ready, wait_until_recorded,
 };
 
 tests! {
@@ -23,6 +23,7 @@ tests! {
     a_second_request_does_not_put_it_off,
     orphans_and_signals_without_end_do_not_put_it_off,
     a_stopped_main_child_is_killed,
+    nobody_is_killed_for_a_main_child_that_has_ended,
     the_group_is_killed_or_the_main_child_alone_or_all,
     the_grace_period_comes_after_it,
     with_wait_all_the_rest_is_waited_for,
@@ -164,6 +165,47 @@ fn a_stopped_main_child_is_killed() {
         running.kill(libc::SIGTERM);
         assert_eq!(running.exit_code(), 137, "{role:?}");
     }
+}
+
+fn nobody_is_killed_for_a_main_child_that_has_ended() {
+    // The time ends while rinit is stopped. The main child has ended by then, and is still to be reaped.
+    let mut seconds = 1;
+    while !is_found_to_have_ended_after(seconds) {
+        seconds *= 4;
+    }
+}
+
+/// Returns false if the machine is so busy that the time was over before rinit was stopped.
+fn is_found_to_have_ended_after(seconds: u64) -> bool {
+    let temp = TempDir::new();
+    let [main, worker, name] = ["main", "worker", "dumb-init"].map(|name| temp.file(name));
+    // Under this name rinit stops itself by SIGSTOP, after it has stopped the command.
+    std::os::unix::fs::symlink(rinit(), &name).unwrap();
+    let script = format!("{0} record {worker} 12 0 & exec {0} record {main} 12 4", probe());
+    let mut command = program(&name);
+    command.args(["--kill-after", &seconds.to_string(), "--grace", LONG, "sh", "-c", &script]);
+    let mut running = Running::spawn(Role::Subreaper, &mut command);
+    for file in [&main, &worker] {
+        wait_until_ready(file);
+    }
+    let main_child = running.main_child();
+    running.kill(libc::SIGTERM);
+    running.kill(libc::SIGTSTP);
+    wait_until("rinit to stop, or to end", || matches!(state(running.pid), None | Some('T' | 'Z')).then_some(()));
+    if state(running.pid) != Some('T') || state(main_child) != Some('T') {
+        return false;
+    }
+    kill(main_child, libc::SIGUSR2);
+    kill(main_child, libc::SIGCONT);
+    wait_until("the main child to end", || (state(main_child) == Some('Z')).then_some(()));
+    thread::sleep(Duration::from_secs(seconds));
+    running.kill(libc::SIGCONT);
+    wait_until("the main child to be reaped", || (children(running.pid).len() == 1).then_some(()));
+    wait_until("rinit to wait", || is_waiting(running.pid).then_some(()));
+    assert!(!matches!(state(pid_of(&worker)), None | Some('Z')), "the worker was killed");
+    kill(pid_of(&worker), libc::SIGUSR2);
+    assert_eq!(running.exit_code(), 4);
+    true
 }
 
 fn the_group_is_killed_or_the_main_child_alone_or_all() {

@@ -25,12 +25,14 @@ tests! {
     a_helper_that_somebody_starts_to_clean_up_is_left_alone,
     nobody_is_sent_sigterm_twice,
     somebody_born_after_a_forwarded_sigterm_is_asked,
+    a_descendant_that_is_older_than_the_request_to_its_parent_is_asked_too,
     an_orphan_in_the_grace_period_costs_the_same_however_many_others_live requires [Program("strace")],
     memory_is_flat_however_many_orphans_come_in_the_grace_period,
     all_costs_each_descendant_the_same_however_many_there_are,
     a_signal_to_thousands_takes_a_bounded_number_of_calls requires [Program("strace")],
     a_value_survives_whatever_code_the_signal_has,
     what_the_kernel_sends_is_forwarded_without_its_code,
+    what_the_kernel_sends_and_no_terminal_is_for_the_target_alone,
     a_signal_to_all_of_the_namespace_is_logged_as_one_to_every_process,
     a_signal_to_the_job_is_logged_as_one_to_its_group_or_to_who_has_left_it,
     without_a_proc_of_its_own_a_signal_reaches_whom_the_kernel_can_reach,
@@ -266,6 +268,45 @@ fn somebody_born_after_a_forwarded_sigterm_is_asked() {
     }
 }
 
+fn a_descendant_that_is_older_than_the_request_to_its_parent_is_asked_too() {
+    // Its parent has been asked and lives on. It was there before that, so it is no helper of a clean-up.
+    for role in BOTH_ROLES {
+        for options in [&[][..], &["-c"]] {
+            for is_forwarded in [false, true] {
+                let temp = TempDir::new();
+                let [main, parent, old] = ["main", "parent", "old"].map(|name| temp.file(name));
+                // setsid(1) does not fork here, so the parent stays its parent.
+                let script = format!(
+                    "sh -c 'trap : TERM; setsid {0} record {old} & echo $$ > {parent}; while :; do {0} wait 20; done' & \
+                     exec {0} record {main} {1} 3",
+                    probe(),
+                    if is_forwarded { libc::SIGTERM } else { libc::SIGUSR2 }
+                );
+                let words = words(options, &["--grace", LONG, "sh", "-c", &script]);
+                let mut running = Running::start(role, &words, |command| command);
+                let main_child = running.main_child();
+                for file in [&main, &old] {
+                    wait_until_ready(file);
+                }
+                if is_forwarded {
+                    running.kill(libc::SIGTERM);
+                } else {
+                    kill(pid_of(&main), libc::SIGUSR2);
+                }
+                wait_until_main_child_ended(&running, main_child);
+                wait_until(format!("it to be asked: {role:?} {options:?} {is_forwarded}"), || {
+                    (count_recorded(&old, "15 plain") == 1).then_some(())
+                });
+                let parent = children(running.pid);
+                assert_eq!(parent.len(), 1, "the parent lives");
+                kill(pid_of(&old), libc::SIGKILL);
+                kill(parent[0], libc::SIGKILL);
+                assert_eq!(running.exit_code(), 3);
+            }
+        }
+    }
+}
+
 fn an_orphan_in_the_grace_period_costs_the_same_however_many_others_live() {
     for role in BOTH_ROLES {
         let temp = TempDir::new();
@@ -434,6 +475,28 @@ fn what_the_kernel_sends_is_forwarded_without_its_code() {
             }
             nix::unistd::write(&writer, b".").unwrap();
             wait_until_recorded(&file, &["40 plain"]);
+        }
+    }
+}
+
+fn what_the_kernel_sends_and_no_terminal_is_for_the_target_alone() {
+    // A timer that was set before rinit was executed: SIGALRM comes from the kernel.
+    for role in BOTH_ROLES {
+        for (options, is_for_worker) in [(&["-c"][..], false), (&[], true), (&["-a"], true)] {
+            let temp = TempDir::new();
+            let [main, worker] = ["main", "worker"].map(|name| temp.file(name));
+            let script = format!("{0} record {worker} & exec {0} record {main}", probe());
+            let mut command = program(probe());
+            command.args(["with-timer", "ALARM"]).arg(rinit()).args(options).args(["sh", "-c", &script]);
+            let _running = Running::spawn(role, &mut command);
+            for file in [&main, &worker] {
+                wait_until_ready(file);
+            }
+            wait_until("the alarm", || recorded_signals(&main).contains(&"14 plain".to_owned()).then_some(()));
+            kill(pid_of(&worker), MARKER);
+            wait_until("the marker", || recorded_signals(&worker).contains(&"30 plain".to_owned()).then_some(()));
+            let got = recorded_signals(&worker).contains(&"14 plain".to_owned());
+            assert_eq!(got, is_for_worker, "{role:?} {options:?}");
         }
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use super::who_receives::family;
 use super::{Faults, init, original_and_rinit};
 use crate::harness::{
-    BOTH_ROLES, Role, Running, TempDir, kill, pid_of, probe, recorded_signals, rinit, run_to_end, wait_until,
-    wait_until_ready,
+    BOTH_ROLES, Role, Running, TempDir, children, count_recorded, is_waiting, kill, pid_of, probe, recorded_signals,
+    rinit, run_to_end, wait_until, wait_until_ready,
 };
 
 tests! {
@@ -15,6 +15,7 @@ tests! {
     the_command_has_the_group_and_session_that_the_original_gives_it,
     the_command_inherits_blocked_and_ignored_signals_as_they_were,
     what_the_main_child_leaves_behind_gets_what_the_original_sends_it,
+    an_option_for_what_is_left_replaces_what_dumb_init_sends_it,
     the_pause_of_catatonit_ends_on_the_same_signals,
     a_name_counts_with_any_directory_before_it,
     no_other_name_counts,
@@ -119,6 +120,39 @@ fn what_the_main_child_leaves_behind_gets_what_the_original_sends_it() {
         faults.compare(&format!("{name} {options}"), &theirs, &ours, None);
     }
     faults.check();
+}
+
+/// dumb-init sends SIGTERM to the group when the main child has ended. With one of rinit's own options, that option says
+/// who is asked to end.
+fn an_option_for_what_is_left_replaces_what_dumb_init_sends_it() {
+    let temp = TempDir::new();
+    let [_, path] = original_and_rinit(&temp, "dumb-init");
+    for (role, variables, expected) in [
+        (Role::Pid1, "RINIT_GRACE=1h", 1),
+        (Role::Subreaper, "RINIT_GRACE=1h", 1),
+        (Role::Pid1, "RINIT_WAIT_ALL=1", 0),
+        (Role::Subreaper, "RINIT_WAIT_ALL=1", 0),
+    ] {
+        let [main, helper] = ["main", "helper"].map(|name| temp.file(&format!("{name} {role:?} {variables}")));
+        let words = ["--", "sh", "-c", "\"$1\" record \"$3\" 12 0 & exec \"$1\" record \"$2\" 10 7", "sh"];
+        let mut command = init(&path, variables, "");
+        let mut running = Running::spawn(role, command.args(words).args([&probe(), &main, &helper]));
+        for file in [&main, &helper] {
+            wait_until_ready(file);
+        }
+        let main_child = running.main_child();
+        kill(main_child, libc::SIGUSR1);
+        wait_until("the main child to be reaped", || {
+            (!children(running.pid).contains(&main_child) && is_waiting(running.pid)).then_some(())
+        });
+        kill(pid_of(&helper), 64);
+        wait_until("the helper to take it", || {
+            recorded_signals(&helper).contains(&"64 plain".to_owned()).then_some(())
+        });
+        assert_eq!(count_recorded(&helper, "15 plain"), expected, "{role:?} {variables}");
+        kill(pid_of(&helper), libc::SIGUSR2);
+        assert_eq!(running.exit_code(), 7);
+    }
 }
 
 fn the_pause_of_catatonit_ends_on_the_same_signals() {
