@@ -104,7 +104,7 @@ pub fn command() -> Command {
                 .help("No effect: rinit is always a subreaper if it is not PID 1"),
             flag(GROUP.option).short('g').hide_short_help(true).help(
                 "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
-                 otherwise that is the default",
+                 under any other name rinit does so anyway",
             ),
         ]),
     ];

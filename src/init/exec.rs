@@ -52,9 +52,9 @@ pub(super) fn execute(command: Arguments, old_pid: pid_t) -> Refusal {
 /// Searches the directories of PATH for the command. An empty entry stands for the working
 /// directory.
 fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
-    let mut answer = Refusal { errno: Errno::ENOENT, hint: "" };
+    let mut best_refusal = Refusal { errno: Errno::ENOENT, hint: "" };
     if name.is_empty() {
-        return answer;
+        return best_refusal;
     }
     // NAME_MAX does not count the NUL.
     if name.to_bytes().len() > libc::NAME_MAX as usize {
@@ -64,12 +64,12 @@ fn search(name: &CStr, path: &[u8], command: Arguments) -> Refusal {
     for directory in path.split(|byte| *byte == b':') {
         let is_usual = directory.len() + 1 + name.len() <= USUAL;
         let execute_in = if is_usual { execute_in::<USUAL> } else { execute_in::<{ libc::PATH_MAX as usize }> };
-        match execute_in(directory, name, command, answer) {
-            Continue(next) => answer = next,
+        match execute_in(directory, name, command, best_refusal) {
+            Continue(next) => best_refusal = next,
             Break(refusal) => return refusal,
         }
     }
-    answer
+    best_refusal
 }
 
 /// Executes a file of this directory. `N` is the room for its path. Returns the best reason so far,
@@ -80,19 +80,19 @@ fn execute_in<const N: usize>(
     directory: &[u8],
     name: &[u8],
     command: Arguments,
-    answer: Refusal,
+    best_refusal: Refusal,
 ) -> ControlFlow<Refusal, Refusal> {
     let mut file = Text::<N>::new();
     let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
     // A directory that makes the path too long is skipped, as in execvp(3).
     let fits = file.push(directory) && file.push(separator) && file.push(name);
-    let Some(file) = file.as_c_str().filter(|_| fits) else { return Continue(answer) };
+    let Some(file) = file.as_c_str().filter(|_| fits) else { return Continue(best_refusal) };
     match execute_file(file, command)? {
         // The file exists, but rinit may not run it. Another directory may have one that runs.
         Errno::EACCES => Continue(Refusal { errno: Errno::EACCES, hint: "" }),
         errno @ (Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT) => {
-            let is_unknown = answer.errno != Errno::EACCES && answer.hint.is_empty();
-            Continue(if is_unknown { explain(errno, file) } else { answer })
+            let is_unknown = best_refusal.errno != Errno::EACCES && best_refusal.hint.is_empty();
+            Continue(if is_unknown { explain(errno, file) } else { best_refusal })
         }
         errno => Break(explain(errno, file)),
     }

@@ -50,7 +50,8 @@ impl Job {
             self.forwarded_stop = None;
             self.terminal.give_if_due(self.group());
         } else if is_stop {
-            // A continue that came before is over. Its report must not end the record of the stop.
+            // If the kernel still holds the report of an earlier continue, rinit takes it now. Later it
+            // would end the record of this stop.
             if wait::take_continue(self.main_child) {
                 self.running();
             }

@@ -63,7 +63,8 @@ pub(super) fn start(
     // the modules that it calls. The closure does not unwind: the crate aborts on panic. rinit has
     // one thread.
     let pid = unsafe { process::spawn_sharing_memory(&mut child) }.map_err(|errno| refused(errno, codes))?;
-    // A child that the shell runs has put the script's path there, which is gone.
+    // If the command is a script without `#!`, the child has put its path there. That path was on
+    // the child's stack.
     command.set_first(name);
     if let Some(code) = failed {
         wait::end_of(pid);

@@ -23,10 +23,11 @@ pub(super) struct Terminal {
     own_group: pid_t,
     /// Whether a shell above rinit controls rinit's job: it notices a stop, and can continue rinit.
     pub(super) has_job_control: bool,
-    /// Whether the command gets the foreground whenever rinit has it to give. True if standard
-    /// input is the terminal, and standard output is no pipe or the command cannot ask for the
-    /// terminal; also true once the command has asked for it. Otherwise the foreground may belong
-    /// to another member of the pipeline, or to a script that runs beside rinit.
+    /// Whether the command gets the foreground whenever rinit has it to give. Standard input has to
+    /// be the terminal. If standard output is a pipe as well, the command also has to be unable to
+    /// ask for the terminal. True in any case once the command has asked for it. Otherwise the
+    /// foreground may belong to another member of the pipeline, or to a script that runs beside
+    /// rinit.
     is_entitled: Cell<bool>,
     /// Whether rinit has given the command the foreground, and has not taken it back. A shell that
     /// runs below the command may have passed it on.

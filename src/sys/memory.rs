@@ -1,6 +1,6 @@
 //! Static memory. A page of it that is never touched takes no memory.
 //!
-//! It has no alignment. The linker puts what has the least alignment at the end
+//! Its alignment is 1. The linker puts what has the least alignment at the end
 //! (`--sort-section=alignment`). So these large blocks do not lie between the small variables,
 //! which then share a page.
 
