@@ -103,8 +103,8 @@ pub fn command() -> Command {
                 .hide_short_help(true)
                 .help("No effect: rinit is always a subreaper if it is not PID 1"),
             flag(GROUP.option).short('g').hide_short_help(true).help(
-                "Under the name of tini, docker-init, catatonit or podman-init: forward signals to the process group; \
-                 under any other name rinit does so anyway",
+                "Under the name of tini, tini-static, docker-init, catatonit or podman-init: forward signals to the \
+                 process group; under other names that is the default",
             ),
         ]),
     ];

@@ -12,7 +12,7 @@ use crate::procfs::{self, Process};
 pub(crate) const TICKS: u64 = 100;
 
 /// Pids that are given out in one tick differ by less than this, unless the kernel has started again
-/// after the largest one, which is 32768 or more: pid_max in proc(5).
+/// after the largest one, which by default is 32768 or more: pid_max in proc(5).
 const PIDS_IN_A_TICK: pid_t = 1 << 14;
 
 /// A moment that can be compared with the start times in /proc. These count clock ticks of 10 ms.

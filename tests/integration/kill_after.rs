@@ -192,6 +192,9 @@ fn is_found_to_have_ended_after(seconds: u64) -> bool {
     running.kill(libc::SIGTERM);
     running.kill(libc::SIGTSTP);
     wait_until("rinit to stop, or to end", || matches!(state(running.pid), None | Some('T' | 'Z')).then_some(()));
+    wait_until("the main child to stop, or to end", || {
+        matches!(state(main_child), None | Some('T' | 'Z')).then_some(())
+    });
     if state(running.pid) != Some('T') || state(main_child) != Some('T') {
         return false;
     }

@@ -1,7 +1,7 @@
 //! Whom a signal is for: each process alive when it was taken, exactly once, and nobody else.
 
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
 
 use libc::pid_t;
@@ -457,8 +457,23 @@ fn a_value_survives_whatever_code_the_signal_has() {
     }
 }
 
+/// Has the kernel send this signal, since a pipe can be read: F_SETOWN, F_SETSIG in fcntl(2). When the pipe is closed,
+/// the kernel sends it once more.
+#[must_use]
+fn send_from_kernel(pid: pid_t, signal: i32) -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    // SAFETY: an open descriptor and numbers.
+    unsafe {
+        assert_eq!(libc::fcntl(reader.as_raw_fd(), libc::F_SETOWN, pid), 0);
+        assert_eq!(libc::fcntl(reader.as_raw_fd(), 10 /* F_SETSIG */, signal), 0);
+        assert_eq!(libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_ASYNC), 0);
+    }
+    nix::unistd::write(&writer, b".").unwrap();
+    (reader, writer)
+}
+
 fn what_the_kernel_sends_is_forwarded_without_its_code() {
-    // A signal for an open file has a code that only the kernel may give: F_SETOWN, F_SETSIG in fcntl(2).
+    // It has a code that only the kernel may give.
     for role in BOTH_ROLES {
         for options in [&[][..], &["-c"], &["-a"]] {
             let temp = TempDir::new();
@@ -466,37 +481,33 @@ fn what_the_kernel_sends_is_forwarded_without_its_code() {
             let words = words(options, &[&probe(), "record", &file]);
             let running = Running::start(role, &words, |command| command);
             wait_until_ready(&file);
-            let (reader, writer) = nix::unistd::pipe().unwrap();
-            // SAFETY: an open descriptor and numbers.
-            unsafe {
-                assert_eq!(libc::fcntl(reader.as_raw_fd(), libc::F_SETOWN, running.pid), 0);
-                assert_eq!(libc::fcntl(reader.as_raw_fd(), 10 /* F_SETSIG */, 40), 0);
-                assert_eq!(libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_ASYNC), 0);
-            }
-            nix::unistd::write(&writer, b".").unwrap();
+            let _pipe = send_from_kernel(running.pid, 40);
             wait_until_recorded(&file, &["40 plain"]);
         }
     }
 }
 
 fn what_the_kernel_sends_and_no_terminal_is_for_the_target_alone() {
-    // A timer that was set before rinit was executed: SIGALRM comes from the kernel.
     for role in BOTH_ROLES {
         for (options, is_for_worker) in [(&["-c"][..], false), (&[], true), (&["-a"], true)] {
-            let temp = TempDir::new();
-            let [main, worker] = ["main", "worker"].map(|name| temp.file(name));
-            let script = format!("{0} record {worker} & exec {0} record {main}", probe());
-            let mut command = program(probe());
-            command.args(["with-timer", "ALARM"]).arg(rinit()).args(options).args(["sh", "-c", &script]);
-            let _running = Running::spawn(role, &mut command);
-            for file in [&main, &worker] {
-                wait_until_ready(file);
+            for signal in [libc::SIGALRM, 40] {
+                let temp = TempDir::new();
+                let [main, worker] = ["main", "worker"].map(|name| temp.file(name));
+                let script = format!("{0} record {worker} & exec {0} record {main}", probe());
+                let words = words(options, &["sh", "-c", &script]);
+                let running = Running::start(role, &words, |command| command);
+                for file in [&main, &worker] {
+                    wait_until_ready(file);
+                }
+                let _pipe = send_from_kernel(running.pid, signal);
+                wait_until_recorded(&main, &[&format!("{signal} plain")]);
+                // rinit has sent it to all that it is for, when it waits again.
+                wait_until_waiting(&running);
+                kill(pid_of(&worker), MARKER);
+                wait_until("the marker", || recorded_signals(&worker).contains(&"30 plain".to_owned()).then_some(()));
+                let got = recorded_signals(&worker).contains(&format!("{signal} plain"));
+                assert_eq!(got, is_for_worker, "{role:?} {options:?} {signal}");
             }
-            wait_until("the alarm", || recorded_signals(&main).contains(&"14 plain".to_owned()).then_some(()));
-            kill(pid_of(&worker), MARKER);
-            wait_until("the marker", || recorded_signals(&worker).contains(&"30 plain".to_owned()).then_some(()));
-            let got = recorded_signals(&worker).contains(&"14 plain".to_owned());
-            assert_eq!(got, is_for_worker, "{role:?} {options:?}");
         }
     }
 }
