@@ -137,6 +137,9 @@ fn a_foreground_job_whose_command_is_stopped_by_hand_is_suspended() {
             kill(job.command, libc::SIGCONT);
             user.line("fg");
             user.says(&format!("and {round}"));
+            // The command runs, so it reads as soon as it has the foreground. rinit passes SIGCONT on after that, which would
+            // end the next stop.
+            assert_eq!(user.job(), job);
         }
         user.press(CTRL_C);
         user.prompt();
