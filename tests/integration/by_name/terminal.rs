@@ -16,7 +16,8 @@ tests! {
 
 /// Starts a job of the shell's that holds the terminal. Returns the init and the command.
 fn start_job(session: &mut Session, path: &str, options: &str) -> [libc::pid_t; 2] {
-    session.line(&format!("{path} {options} -- sh -c 'echo begun; exec {} hold'", probe()));
+    session.line(&format!("{path} {options} -- sh -c 'echo be\"\"gun; exec {} hold'", probe()));
+    // Not the line that was typed.
     session.expect("begun");
     let (init, command) = wait_until("the command", || {
         let init = *children(session.leader.pid).last()?;
@@ -33,7 +34,7 @@ fn is_in_foreground(session: &Session, init: libc::pid_t, command: libc::pid_t) 
 }
 
 fn code(session: &mut Session) -> String {
-    session.line("echo code=$?.");
+    session.line("echo co\"\"de=$?.");
     session.expect("code=");
     session.expect(".")
 }
@@ -100,16 +101,20 @@ fn an_interactive_shell_as_the_command_of_pid_1_works_as_with_the_original() {
             let mut session = Session::start(Role::Pid1, command);
             let greeting = session.expect(PROMPT);
             let has_job_control = !greeting.contains("no job control");
+            let shell = session.foreground();
             // Its foreground job is the one that the keys are for, and it is the shell that they come back to.
-            session.line(&format!("sh -c 'echo begun; exec {} hold'", probe()));
+            session.line(&format!("sh -c 'echo be\"\"gun; exec {} hold'", probe()));
+            // Not the line that was typed.
             session.expect("begun");
             session.press(CTRL_Z);
             session.expect("Stopped");
             session.prompt();
             session.line("fg");
             session.expect("hold");
-            let job = session.foreground();
-            wait_until("the job to go on", || (state(job) == Some('S')).then_some(()));
+            wait_until("the job to go on", || {
+                let job = session.foreground();
+                (job != shell && state(job) == Some('S')).then_some(())
+            });
             session.press(CTRL_C);
             session.prompt();
             let code = code(&mut session);

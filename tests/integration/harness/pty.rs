@@ -10,8 +10,8 @@ use std::process::Command;
 use libc::pid_t;
 
 use super::{
-    Deadline, Role, Running, children, descendants, is_waiting_for_input, probe, program, rinit, state, status_line,
-    wait_until,
+    Deadline, Role, Running, children, descendants, is_waiting, is_waiting_for_input, probe, program, rinit, state,
+    status_line, wait_until,
 };
 
 /// The keys that make signals: termios(3).
@@ -167,6 +167,18 @@ impl Session {
     pub fn job(&self) -> (pid_t, pid_t) {
         let (rinit, command) = self.background_job();
         self.wait_until_foreground(group_of(command));
+        (rinit, command)
+    }
+
+    /// The same for a job that bash has just started. bash may give the foreground to rinit's group once more, after rinit
+    /// has given it to the command. Then it stays there, and what a key sends comes through rinit.
+    pub fn new_job(&self) -> (pid_t, pid_t) {
+        let (rinit, command) = self.background_job();
+        wait_until("the new job to be in the foreground", || {
+            let foreground = self.foreground();
+            let is_settled = || is_waiting(rinit) && state(self.leader.pid) == Some('S');
+            (foreground == group_of(command) || (is_settled() && foreground == group_of(rinit))).then_some(())
+        });
         (rinit, command)
     }
 

@@ -47,7 +47,7 @@ fn ctrl_c_gives_130_and_ctrl_backslash_131() {
         for shell in [BASH, DASH] {
             let mut session = Session::shell(shell);
             session.run_rinit("$PROBE hold");
-            session.job();
+            session.new_job();
             session.press(key);
             session.prompt();
             session.line("echo code=$?.");
@@ -77,7 +77,7 @@ fn keys_arrive_once() {
             let mut session = Session::shell(BASH);
             session.run_rinit(&format!("{options}$PROBE record {file}"));
             wait_until_ready(&file);
-            let (rinit, _) = session.job();
+            let (rinit, _) = session.new_job();
             session.press(key);
             wait_until_recorded(&file, &expected[..1]);
             kill(rinit, 40);
@@ -124,7 +124,7 @@ fn hanging_up_ends_the_command() {
     }
     let mut session = Session::shell(BASH);
     session.run_rinit("$PROBE hold");
-    let (rinit, command) = session.job();
+    let (rinit, command) = session.new_job();
     session.hang_up();
     for pid in [command, rinit] {
         wait_until("the job to end", || state(pid).is_none_or(|state| state == 'Z').then_some(()));
@@ -148,7 +148,7 @@ fn a_new_window_size_arrives_once() {
     let mut session = Session::shell(BASH);
     session.run_rinit(&format!("$PROBE record {file}"));
     wait_until_ready(&file);
-    let (rinit, _) = session.job();
+    let (rinit, _) = session.new_job();
     session.resize(33, 101);
     wait_until_recorded(&file, &["28 plain"]);
     kill(rinit, 40);

@@ -176,7 +176,7 @@ fn messages_do_not_stop_it_where_background_output_stops() {
     // rinit is in the background all the time; the orphans make it write.
     session.run_rinit("-vvv -w sh -c '(true &); (true &); read line; echo got $line' ");
     session.expect("running 'sh'");
-    let (rinit, command) = session.job();
+    let (rinit, command) = session.new_job();
     for _ in 0..2 {
         session.expect("reaped orphan");
     }

@@ -291,7 +291,7 @@ fn a_stop_that_somebody_sent_lasts_until_continue() {
 fn a_stop_that_somebody_sent_suspends_the_job() {
     let mut session = Session::shell(BASH);
     session.run_rinit("cat");
-    let (rinit, command) = session.job();
+    let (rinit, command) = session.new_job();
     // A command that has the foreground and is stopped by SIGTTIN or SIGTTOU is given what it has.
     for (target, signal) in
         [(rinit, libc::SIGTSTP), (rinit, libc::SIGTTIN), (rinit, libc::SIGTTOU), (command, libc::SIGTSTP)]
@@ -334,7 +334,7 @@ fn an_orphan_of_a_job_that_is_stopped_does_not_suspend_the_job() {
     let file = temp.file("log");
     let mut session = Session::shell(BASH);
     session.run_rinit(&format!("sh -c '$PROBE record-detached {file}; exec cat'"));
-    let (rinit, command) = session.job();
+    let (rinit, command) = session.new_job();
     wait_until_ready(&file);
     let orphan = pid_of(&file);
     kill(orphan, libc::SIGSTOP);
