@@ -16,8 +16,8 @@ pub(super) fn target(config: &Config, signal: Signal, info: &SignalInfo, has_job
     if is_for_job && config.target == Target::MainChild { Target::Group } else { config.target }
 }
 
-/// Whether the terminal sent it: see termios(3). The kernel also sends other signals, such as
-/// SIGALRM, and means rinit alone.
+/// Whether the terminal sent it: see termios(3). What else the kernel sends, such as SIGALRM, is for
+/// one process.
 fn is_from_terminal(info: &SignalInfo) -> bool {
     info.origin() == Origin::Kernel
         && (info.signal.is_terminal_stop()

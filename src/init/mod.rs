@@ -23,7 +23,7 @@ use nix::unistd::getppid;
 use crate::config::{Config, Target};
 use crate::error::Error;
 use crate::logging::{self, escape::Escaped};
-use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope, send_logged};
+use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
 use crate::signal::{Signal, SignalInfo, SignalSet};
 use crate::sys::arguments::Arguments;
 use crate::sys::wait::{self, WaitFor};
@@ -157,16 +157,6 @@ impl Supervisor<'_> {
         let (config, main_child, scope) = (self.config, self.main_child, self.scope);
         if let Some(job) = &self.job {
             job.terminal.take_back(main_child);
-        }
-        if config.persona.ends_group
-            && config.starts_session()
-            // rinit's own options decide who is asked to end, and each process is asked once.
-            && config.grace.is_zero()
-            && !config.wait_all
-            && let Some(signal) = config.rewrites.apply(Signal::TERM)
-        {
-            // If the group is empty, its number is free again, as with the original.
-            send_logged(signal, -main_child);
         }
         let (terminal, asked) = (self.job.as_ref().map(|job| &job.terminal), self.asked);
         Leftovers { scope, main_child: Some(main_child), terminal, asked }.wait(config, &mut self.events);

@@ -10,7 +10,7 @@ use super::reap::ReapOutcome;
 use super::terminal::Terminal;
 use super::{forward, job_control};
 use crate::config::Config;
-use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope};
+use crate::signal::scope::{AlreadySignalled, Recipients, SignalScope, send_logged};
 use crate::signal::{Origin, Signal, SignalInfo};
 use crate::sys::process;
 
@@ -34,8 +34,11 @@ impl Leftovers<'_> {
     /// kills those that are left at the deadline. Without either option, rinit does not wait.
     pub(super) fn wait(&self, config: &Config, events: &mut EventSource) {
         let has_grace = !config.grace.is_zero();
+        if !(has_grace || config.wait_all) {
+            return self.end_group(config);
+        }
         // In most containers no process is left. Then rinit asks none and logs nothing.
-        if !(has_grace || config.wait_all) || is_over(self.scope, events) {
+        if is_over(self.scope, events) {
             return;
         }
         let mut deadline = None;
@@ -67,6 +70,18 @@ impl Leftovers<'_> {
         warn!("the grace period is over: killing every process left");
         self.scope.kill();
         reap_all(events);
+    }
+
+    /// Sends SIGTERM to the main child's group, under the name of dumb-init. With `--grace` or
+    /// `--wait-all`, that option says who is asked to end.
+    fn end_group(&self, config: &Config) {
+        if config.persona.ends_group
+            && config.starts_session()
+            && let (Some(main_child), Some(signal)) = (self.main_child, config.rewrites.apply(Signal::TERM))
+        {
+            // If the group is empty, its number is free again, as with the original.
+            send_logged(signal, -main_child);
+        }
     }
 
     /// Rewrites and forwards a signal that was taken. Returns the signal that was sent.

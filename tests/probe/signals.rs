@@ -89,7 +89,8 @@ pub fn obey(code: c_int, file: &str) -> ! {
 
 /// Says "ready" and takes one SIGTSTP: by a `handler`, by `wait`ing for it, or by `ignore` until a line is read. With
 /// `later` it is stopped by it, but only when a line has been read; with `stop` a handler takes it and the process stops
-/// itself, as editors do. With `yield` it gives the terminal to its parent's group, and then waits. Says "taken" and becomes the command, which a SIGTSTP stops.
+/// itself, as editors do. With `yield` it gives the terminal to its parent's group, and then waits. Says "taken" and
+/// becomes the command, which a SIGTSTP stops.
 pub fn take_stop(how: &str, command: &[&CStr]) -> ! {
     extern "C" fn nothing(_: c_int) {}
     let stop = 1 << (libc::SIGTSTP - 1);
